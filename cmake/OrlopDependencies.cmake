@@ -1,0 +1,18 @@
+# Every third-party library, found once. Debian 12's packages are listed in tools/packages.txt.
+
+set(Boost_USE_STATIC_LIBS OFF)
+find_package(Boost 1.81 REQUIRED COMPONENTS filesystem json url)
+find_package(Threads REQUIRED)
+find_package(Protobuf REQUIRED)
+find_package(OpenSSL REQUIRED)
+find_package(fmt REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(yaml-cpp REQUIRED)
+find_package(GTest REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(LMDB REQUIRED IMPORTED_TARGET lmdb)
+find_package(nng REQUIRED)
+find_package(benchmark REQUIRED)
+find_package(simdjson REQUIRED)
+
+# Asio and Beast are compiled once, in sdk/asio, not in each file that includes them.
