@@ -1,4 +1,4 @@
-// The messages of k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1, generated from Kubernetes' own schema. Heavy: include it in .cpp files only.
+// The messages of k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1, generated. For .cpp files only.
 #pragma once
 #pragma GCC system_header
 

@@ -1,4 +1,4 @@
-// The messages of k8s.io/api/autoscaling/v2, generated from Kubernetes' own schema. Heavy: include it in .cpp files only.
+// The messages of k8s.io/api/autoscaling/v2, generated from the schema. Heavy: for .cpp files only.
 #pragma once
 #pragma GCC system_header
 
