@@ -1,0 +1,284 @@
+#include "plugins/controllers-workload/deployment/deployment.hpp"
+
+#include "plugins/controllers-workload/deployment/history.hpp"
+#include "plugins/controllers-workload/deployment/status.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace orlop::workload {
+namespace {
+
+constexpr int64_t kSecondNs = 1'000'000'000;
+
+SetSize size_of(const ReplicaSet& set) {
+  return {set.metadata().name(), set.spec().replicas(), set.status().availablereplicas(),
+          static_cast<int32_t>(number_annotation(set.metadata(), kMaxReplicasAnnotation)),
+          set.metadata().creationtimestamp().seconds()};
+}
+
+}  // namespace
+
+DeploymentController::DeploymentController(Host host, unsigned workers)
+    : host_(host),
+      workers_(workers),
+      events_(host, "deployment-controller"),
+      deployments_(host),
+      sets_(host),
+      pods_(host) {}
+
+void DeploymentController::observe(const ChangeView& change, KeyQueue& queue) {
+  const std::string name_space(change.record.name_space);
+  if (change.record.kind == "deployments.apps") {
+    const std::string name(change.record.name);
+    if (change.type == ChangeType::kDeleted) {
+      names_[name_space].erase(name);
+    } else {
+      names_[name_space].insert(name);
+    }
+    queue.add({name_space, name});
+    return;
+  }
+  ReplicaSet set;
+  bool controlled = false;
+  for (const std::string_view bytes : {change.record.value, change.previous_value}) {
+    if (bytes.empty() || !set.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) continue;
+    const auto* owner = kube::controller_of(set.metadata());
+    if (owner == nullptr) continue;
+    controlled = true;
+    if (owner->kind() == "Deployment") queue.add({name_space, owner->name()});
+  }
+  if (controlled || change.type == ChangeType::kDeleted) return;
+  for (const std::string& name : names_[name_space]) queue.add({name_space, name});
+}
+
+Result<Outcome> DeploymentController::reconcile(const ObjectKey& key) {
+  auto deployment = deployments_.get(key.name_space, key.name);
+  if (!deployment) {
+    return deployment.code() == Code::kNotFound ? Result<Outcome>(Outcome{}) : Result<Outcome>(deployment.status());
+  }
+  ORLOP_ASSIGN(Rollout rollout, gather(std::move(*deployment)));
+  const Deployment& object = rollout.deployment.object;
+  if (object.metadata().has_deletiontimestamp()) return update_status(rollout);
+  if (object.spec().paused()) {
+    ORLOP_TRY(scale_all(rollout));
+    ORLOP_TRY(clean_history(rollout));
+    return update_status(rollout);
+  }
+  const bool was_scaled = is_scaling_event(object, rollout.newest, rollout.old);
+  if (was_scaled) {
+    ORLOP_TRY(scale_all(rollout));
+    return update_status(rollout);
+  }
+  if (limits_of(object).recreate) {
+    ORLOP_TRY(recreate(rollout));
+  } else {
+    ORLOP_TRY(ensure_newest(rollout));
+    ORLOP_TRY(roll(rollout));
+  }
+  ORLOP_TRY(clean_history(rollout));
+  return update_status(rollout);
+}
+
+Result<std::vector<Stored<ReplicaSet>>> DeploymentController::claim_sets(const StoredDeployment& deployment) {
+  const auto& metadata = deployment.object.metadata();
+  const auto& selector = deployment.object.spec().selector();
+  ORLOP_ASSIGN(auto claimed, sets_.list(metadata.namespace_(), "owner/" + metadata.uid()));
+  if (metadata.has_deletiontimestamp() || kube::is_empty(selector)) return claimed;
+  std::string term;
+  for (const auto& [name, value] : selector.matchlabels()) term = "label/" + name + "=" + value;
+  ORLOP_ASSIGN(auto candidates, sets_.list(metadata.namespace_(), term));
+  for (StoredSet& set : candidates) {
+    if (kube::controller_of(set.object.metadata()) != nullptr || set.object.metadata().has_deletiontimestamp() ||
+        !kube::matches(selector, set.object.metadata().labels())) {
+      continue;
+    }
+    *set.object.mutable_metadata()->add_ownerreferences() = owner_reference(deployment.object);
+    ORLOP_ASSIGN(StoredSet adopted, sets_.update(set));
+    claimed.push_back(std::move(adopted));
+  }
+  return claimed;
+}
+
+Result<DeploymentController::Rollout> DeploymentController::gather(StoredDeployment deployment) {
+  ORLOP_ASSIGN(auto sets, claim_sets(deployment));
+  std::sort(sets.begin(), sets.end(), [](const StoredSet& a, const StoredSet& b) {
+    const auto& left = a.object.metadata();
+    const auto& right = b.object.metadata();
+    if (left.creationtimestamp().seconds() != right.creationtimestamp().seconds()) {
+      return left.creationtimestamp().seconds() < right.creationtimestamp().seconds();
+    }
+    return left.name() < right.name();
+  });
+  Rollout rollout{std::move(deployment), {}, {}};
+  for (StoredSet& set : sets) {
+    const bool is_newest = rollout.newest.empty() &&
+                           same_template(set.object.spec().template_(), rollout.deployment.object.spec().template_());
+    (is_newest ? rollout.newest : rollout.old).push_back(std::move(set));
+  }
+  return rollout;
+}
+
+Status DeploymentController::ensure_newest(Rollout& rollout) {
+  int64_t highest = 0;
+  for (const StoredSet& set : rollout.old) {
+    highest = std::max(highest, number_annotation(set.object.metadata(), kRevisionAnnotation));
+  }
+  if (rollout.newest.empty()) return create_newest(rollout, highest + 1);
+  return number_newest(rollout, highest + 1);
+}
+
+Status DeploymentController::create_newest(Rollout& rollout, int64_t revision) {
+  Deployment& deployment = rollout.deployment.object;
+  const Limits limits = limits_of(deployment);
+  int32_t others = 0;
+  for (const StoredSet& set : rollout.old) others += set.object.spec().replicas();
+  const int32_t room = limits.recreate ? limits.replicas : limits.replicas + limits.max_surge - others;
+  const int32_t replicas = std::max(0, std::min(room, limits.replicas));
+  const ReplicaSet set = new_replica_set(deployment, replicas, limits, revision);
+  auto created = sets_.create(set);
+  if (!created && created.code() == Code::kAlreadyExists) {
+    auto existing = sets_.get(set.metadata().namespace_(), set.metadata().name());
+    if (!existing) return existing.status();
+    const auto* owner = kube::controller_of(existing->object.metadata());
+    if (owner != nullptr && owner->uid() == deployment.metadata().uid() &&
+        same_template(existing->object.spec().template_(), deployment.spec().template_())) {
+      return {Code::kConflict, "the new replica set has just appeared"};
+    }
+    // Two templates with one hash: the next name is made with another collision count.
+    deployment.mutable_status()->set_collisioncount(deployment.status().collisioncount() + 1);
+    ORLOP_TRY(deployments_.update_status(rollout.deployment).status());
+    return {Code::kConflict, "two templates have the same hash"};
+  }
+  if (!created) {
+    events_.about(deployment, EventType::kWarning, "FailedCreate",
+                  "Failed to create new replica set \"" + set.metadata().name() + "\": " + created.message());
+    return created.status();
+  }
+  rollout.newest.push_back(std::move(*created));
+  if (replicas > 0) {
+    events_.about(deployment, EventType::kNormal, "ScalingReplicaSet",
+                  "Scaled up replica set " + set.metadata().name() + " from 0 to " + std::to_string(replicas));
+  }
+  return number_newest(rollout, revision);
+}
+
+// The newest set carries the highest revision; coming back to an older template gives it a new number.
+Status DeploymentController::number_newest(Rollout& rollout, int64_t revision) {
+  StoredSet& set = rollout.newest.front();
+  Deployment& deployment = rollout.deployment.object;
+  if (copy_annotations(deployment, revision, limits_of(deployment), set.object)) {
+    ORLOP_ASSIGN(set, sets_.update(set));
+  }
+  const std::string text = set.object.metadata().annotations().at(kRevisionAnnotation);
+  auto& annotations = *deployment.mutable_metadata()->mutable_annotations();
+  const auto found = annotations.find(kRevisionAnnotation);
+  if (found != annotations.end() && found->second == text) return Status::ok();
+  annotations[kRevisionAnnotation] = text;
+  ORLOP_ASSIGN(rollout.deployment, deployments_.update(rollout.deployment));
+  return Status::ok();
+}
+
+Status DeploymentController::scale_all(Rollout& rollout) {
+  std::vector<SetSize> old;
+  for (const StoredSet& set : rollout.old) old.push_back(size_of(set.object));
+  SetSize newest;
+  if (!rollout.newest.empty()) newest = size_of(rollout.newest.front().object);
+  share_out(limits_of(rollout.deployment.object), rollout.newest.empty() ? nullptr : &newest, old);
+  return apply_sizes(rollout, rollout.newest.empty() ? nullptr : &newest, old);
+}
+
+Status DeploymentController::roll(Rollout& rollout) {
+  std::vector<SetSize> old;
+  for (const StoredSet& set : rollout.old) old.push_back(size_of(set.object));
+  SetSize newest = size_of(rollout.newest.front().object);
+  const int32_t unavailable = std::max(0, newest.replicas - newest.available);
+  if (!step_rolling(limits_of(rollout.deployment.object), newest, old, unavailable)) return Status::ok();
+  return apply_sizes(rollout, &newest, old);
+}
+
+Status DeploymentController::recreate(Rollout& rollout) {
+  bool scaled = false;
+  for (StoredSet& set : rollout.old) {
+    if (set.object.spec().replicas() == 0) continue;
+    ORLOP_TRY(scale_one(rollout.deployment.object, set, 0));
+    scaled = true;
+  }
+  if (scaled) return Status::ok();
+  for (const StoredSet& set : rollout.old) {
+    bool running = false;
+    ORLOP_TRY(pods_.each(set.object.metadata().namespace_(), "owner/" + set.object.metadata().uid(),
+                         [&](const RecordView&, kube::Pod& pod) {
+                           running = !kube::is_terminal(pod);
+                           return !running;
+                         }));
+    if (running) return Status::ok();  // the ReplicaSet's status changes when its pods are gone
+  }
+  ORLOP_TRY(ensure_newest(rollout));
+  return scale_one(rollout.deployment.object, rollout.newest.front(), rollout.deployment.object.spec().replicas());
+}
+
+Status DeploymentController::apply_sizes(Rollout& rollout, const SetSize* newest, const std::vector<SetSize>& old) {
+  if (newest != nullptr) ORLOP_TRY(scale_one(rollout.deployment.object, rollout.newest.front(), newest->replicas));
+  for (const SetSize& size : old) {
+    for (StoredSet& set : rollout.old) {
+      if (set.object.metadata().name() == size.name) {
+        ORLOP_TRY(scale_one(rollout.deployment.object, set, size.replicas));
+      }
+    }
+  }
+  return Status::ok();
+}
+
+Status DeploymentController::scale_one(const Deployment& deployment, StoredSet& set, int32_t replicas) {
+  const int32_t before = set.object.spec().replicas();
+  const bool noted = note_sizes(deployment.spec().replicas(), limits_of(deployment), set.object);
+  if (before == replicas && !noted) return Status::ok();
+  set.object.mutable_spec()->set_replicas(replicas);
+  ORLOP_ASSIGN(set, sets_.update(set));
+  if (before == replicas) return Status::ok();
+  events_.about(deployment, EventType::kNormal, "ScalingReplicaSet",
+                std::string(replicas > before ? "Scaled up" : "Scaled down") + " replica set " +
+                    set.object.metadata().name() + " from " + std::to_string(before) + " to " +
+                    std::to_string(replicas));
+  return Status::ok();
+}
+
+Status DeploymentController::clean_history(Rollout& rollout) {
+  const Deployment& deployment = rollout.deployment.object;
+  if (!deployment.spec().has_revisionhistorylimit() || !is_complete(deployment, deployment.status()))
+    return Status::ok();
+  std::vector<StoredSet*> idle;
+  for (StoredSet& set : rollout.old) {
+    const auto& object = set.object;
+    if (object.spec().replicas() == 0 && object.status().replicas() == 0 &&
+        !object.metadata().has_deletiontimestamp() &&
+        object.status().observedgeneration() >= object.metadata().generation()) {
+      idle.push_back(&set);
+    }
+  }
+  std::sort(idle.begin(), idle.end(), [](const StoredSet* a, const StoredSet* b) {
+    return number_annotation(a->object.metadata(), kRevisionAnnotation) <
+           number_annotation(b->object.metadata(), kRevisionAnnotation);
+  });
+  const auto keep = static_cast<size_t>(deployment.spec().revisionhistorylimit());
+  for (size_t i = 0; i + keep < idle.size(); ++i) {
+    const auto& metadata = idle[i]->object.metadata();
+    const Status removed = sets_.remove(metadata.namespace_(), metadata.name(), {}, metadata.uid());
+    if (!removed && removed.code() != Code::kNotFound) return removed;
+  }
+  return Status::ok();
+}
+
+Result<Outcome> DeploymentController::update_status(Rollout& rollout) {
+  std::vector<const ReplicaSet*> all;
+  for (const StoredSet& set : rollout.old) all.push_back(&set.object);
+  const ReplicaSet* newest = rollout.newest.empty() ? nullptr : &rollout.newest.front().object;
+  if (newest != nullptr) all.push_back(newest);
+  const int64_t again_s = fill_status(rollout.deployment.object, newest, all, host_.wall_now_ns() / kSecondNs);
+  const Status written = deployments_.update_status(rollout.deployment).status();
+  if (!written && written.code() != Code::kNotFound) return written;
+  return Outcome{again_s * kSecondNs};
+}
+
+}  // namespace orlop::workload

@@ -1,0 +1,157 @@
+#include "plugins/controllers-workload/deployment/plan.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+
+namespace orlop::workload {
+namespace {
+
+using PodTemplateSpec = k8s::io::api::core::v1::PodTemplateSpec;
+
+std::string canonical_bytes(PodTemplateSpec pod_template) {
+  pod_template.mutable_metadata()->mutable_labels()->erase(kHashLabel);
+  std::string bytes;
+  google::protobuf::io::StringOutputStream stream(&bytes);
+  google::protobuf::io::CodedOutputStream output(&stream);
+  output.SetSerializationDeterministic(true);  // maps in the order of their keys
+  pod_template.SerializeToCodedStream(&output);
+  output.Trim();
+  return bytes;
+}
+
+int32_t total_of(const SetSize* newest, const std::vector<SetSize>& old) {
+  int32_t total = newest != nullptr ? newest->replicas : 0;
+  for (const SetSize& set : old) total += set.replicas;
+  return total;
+}
+
+// How much of the change this set takes, by its share of what all had when they were last scaled.
+int32_t proportion(const SetSize& set, const Limits& limits, int32_t total, int32_t to_add, int32_t added) {
+  if (set.replicas == 0 || to_add == 0 || to_add == added) return 0;
+  const int32_t reference = set.max_replicas_annotation > 0 ? set.max_replicas_annotation : total;
+  const double wanted = static_cast<double>(set.replicas) * (limits.replicas + limits.max_surge) / reference;
+  const auto share = static_cast<int32_t>(std::lround(wanted)) - set.replicas;
+  const int32_t allowed = to_add - added;
+  return to_add > 0 ? std::min(share, allowed) : std::max(share, allowed);
+}
+
+}  // namespace
+
+int32_t resolve(const IntOrString& value, int32_t total, bool round_up, int32_t fallback) {
+  if (value.type() == 0) return value.intval();
+  const std::string& text = value.strval();
+  int32_t percent = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), percent);
+  if (error != std::errc() || end + 1 != text.data() + text.size() || *end != '%') return fallback;
+  const double exact = static_cast<double>(percent) * total / 100;
+  return static_cast<int32_t>(round_up ? std::ceil(exact) : std::floor(exact));
+}
+
+Limits limits_of(const Deployment& deployment) {
+  Limits limits;
+  limits.replicas = deployment.spec().replicas();
+  limits.recreate = deployment.spec().strategy().type() == "Recreate";
+  if (limits.recreate) return limits;
+  const auto& rolling = deployment.spec().strategy().rollingupdate();
+  limits.max_surge = resolve(rolling.maxsurge(), limits.replicas, true, 0);
+  limits.max_unavailable = resolve(rolling.maxunavailable(), limits.replicas, false, 0);
+  if (limits.max_surge == 0 && limits.max_unavailable == 0) limits.max_unavailable = 1;
+  limits.max_unavailable = std::min(limits.max_unavailable, limits.replicas);
+  return limits;
+}
+
+void share_out(const Limits& limits, SetSize* newest, std::vector<SetSize>& old) {
+  std::vector<SetSize*> active;
+  for (SetSize& set : old) {
+    if (set.replicas > 0) active.push_back(&set);
+  }
+  if (newest != nullptr && (newest->replicas > 0 || active.empty())) active.push_back(newest);
+  if (active.empty()) return;
+  if (active.size() == 1) {
+    active.front()->replicas = limits.replicas;
+    return;
+  }
+  // The newest is complete: whatever the old ones hold is on its way out.
+  if (newest != nullptr && newest->replicas == limits.replicas && newest->available == limits.replicas) {
+    for (SetSize& set : old) set.replicas = 0;
+    return;
+  }
+  if (limits.recreate) return;
+  const int32_t total = total_of(newest, old);
+  const int32_t allowed = limits.replicas > 0 ? limits.replicas + limits.max_surge : 0;
+  const int32_t to_add = allowed - total;
+  std::sort(active.begin(), active.end(), [&](const SetSize* a, const SetSize* b) {
+    if (a->replicas != b->replicas) return a->replicas > b->replicas;
+    return to_add > 0 ? a->created_s > b->created_s : a->created_s < b->created_s;
+  });
+  int32_t added = 0;
+  for (SetSize* set : active) {
+    const int32_t share = proportion(*set, limits, total, to_add, added);
+    set->replicas += share;
+    added += share;
+  }
+  active.front()->replicas = std::max(0, active.front()->replicas + to_add - added);  // what rounding left over
+}
+
+bool step_rolling(const Limits& limits, SetSize& newest, std::vector<SetSize>& old, int32_t newest_unavailable) {
+  const int32_t total = total_of(&newest, old);
+  if (newest.replicas > limits.replicas) {
+    newest.replicas = limits.replicas;
+    return true;
+  }
+  if (newest.replicas < limits.replicas) {
+    const int32_t room = limits.replicas + limits.max_surge - total;
+    const int32_t grow = std::min(room, limits.replicas - newest.replicas);
+    if (grow > 0) {
+      newest.replicas += grow;
+      return true;
+    }
+  }
+  int32_t old_total = total - newest.replicas;
+  if (old_total == 0) return false;
+  const int32_t min_available = limits.replicas - limits.max_unavailable;
+  int32_t spare = total - min_available - newest_unavailable;
+  if (spare <= 0) return false;
+  std::sort(old.begin(), old.end(), [](const SetSize& a, const SetSize& b) { return a.created_s < b.created_s; });
+  bool changed = false;
+  // Pods that are not available serve nobody: they go first.
+  int32_t available = newest.available;
+  for (const SetSize& set : old) available += set.available;
+  for (SetSize& set : old) {
+    const int32_t broken = std::min(spare, set.replicas - set.available);
+    if (broken <= 0) continue;
+    set.replicas -= broken;
+    spare -= broken;
+    changed = true;
+  }
+  int32_t removable = std::min(spare, available - min_available);
+  for (SetSize& set : old) {
+    const int32_t shrink = std::min(removable, set.replicas);
+    if (shrink <= 0) continue;
+    set.replicas -= shrink;
+    removable -= shrink;
+    changed = true;
+  }
+  return changed;
+}
+
+std::string template_hash(const PodTemplateSpec& pod_template, int32_t collisions) {
+  uint32_t hash = 2166136261u;
+  const auto mix = [&hash](unsigned char byte) { hash = (hash ^ byte) * 16777619u; };
+  for (const char byte : canonical_bytes(pod_template)) mix(static_cast<unsigned char>(byte));
+  for (int i = 0; i < 4; ++i) mix(static_cast<unsigned char>(collisions >> (8 * i)));
+  static constexpr std::string_view kAlphabet = "bcdfghjklmnpqrstvwxz2456789";
+  std::string out;
+  for (const char digit : std::to_string(hash)) out += kAlphabet[static_cast<size_t>(digit) % kAlphabet.size()];
+  return out;
+}
+
+bool same_template(const PodTemplateSpec& a, const PodTemplateSpec& b) {
+  return canonical_bytes(a) == canonical_bytes(b);
+}
+
+}  // namespace orlop::workload

@@ -1,0 +1,33 @@
+// ABI glue alone.
+#include "orlop/plugin.hpp"
+
+#include "orlop/controller.hpp"
+#include "plugins/controllers-workload/deployment/deployment.hpp"
+#include "plugins/controllers-workload/replicaset/replicaset.hpp"
+
+#include <memory>
+
+namespace orlop::workload {
+
+class WorkloadControllers final : public Plugin {
+ public:
+  using Plugin::Plugin;
+
+  Status init(const Config& config) override {
+    controllers_.add(
+        std::make_unique<DeploymentController>(host(), static_cast<unsigned>(config.integer("deployment_workers", 4))));
+    controllers_.add(
+        std::make_unique<ReplicaSetController>(host(), static_cast<unsigned>(config.integer("replicaset_workers", 4))));
+    return Status::ok();
+  }
+  Status start() override { return controllers_.start(); }
+  void stop() override { controllers_.stop(); }
+  void wake(uint32_t) override { controllers_.wake(); }
+
+ private:
+  ControllerSet controllers_{host()};
+};
+
+}  // namespace orlop::workload
+
+ORLOP_PLUGIN(orlop::workload::WorkloadControllers)

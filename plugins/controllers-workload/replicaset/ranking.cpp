@@ -1,0 +1,56 @@
+#include "plugins/controllers-workload/replicaset/ranking.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <tuple>
+
+namespace orlop::workload {
+namespace {
+
+int phase_rank(const std::string& phase) {
+  if (phase == "Running") return 2;
+  if (phase == "Unknown") return 1;
+  return 0;
+}
+
+int32_t deletion_cost(const kube::Pod& pod) {
+  const auto& annotations = pod.metadata().annotations();
+  const auto found = annotations.find("controller.kubernetes.io/pod-deletion-cost");
+  int32_t cost = 0;
+  if (found != annotations.end()) {
+    std::from_chars(found->second.data(), found->second.data() + found->second.size(), cost);
+  }
+  return cost;
+}
+
+int32_t restarts(const kube::Pod& pod) {
+  int32_t most = 0;
+  for (const auto& status : pod.status().containerstatuses()) most = std::max(most, status.restartcount());
+  return most;
+}
+
+int64_t ready_since_s(const kube::Pod& pod) {
+  const auto* ready = kube::find_condition(pod, "Ready");
+  return ready != nullptr && ready->status() == "True" ? ready->lasttransitiontime().seconds() : 0;
+}
+
+}  // namespace
+
+void rank_for_deletion(std::vector<StoredPod>& pods) {
+  std::map<std::string, int> on_node;
+  for (const StoredPod& pod : pods) ++on_node[pod.object.spec().nodename()];
+  const auto key = [&](const StoredPod& stored) {
+    const kube::Pod& pod = stored.object;
+    const std::string& node = pod.spec().nodename();
+    // Smaller goes first.
+    return std::make_tuple(node.empty() ? 0 : 1, phase_rank(pod.status().phase()), kube::is_ready(pod) ? 1 : 0,
+                           deletion_cost(pod), node.empty() ? 0 : -on_node[node], -ready_since_s(pod), -restarts(pod),
+                           -pod.metadata().creationtimestamp().seconds(), pod.metadata().name());
+  };
+  std::sort(pods.begin(), pods.end(), [&](const StoredPod& a, const StoredPod& b) { return key(a) < key(b); });
+}
+
+}  // namespace orlop::workload
