@@ -78,6 +78,8 @@ struct Counters {
   uint64_t conflicts = 0;  // answered with kConflict
 };
 
+class GateState;
+
 class Gate {
  public:
   using CommitDone = std::function<void(Result<v1::CommitResult>)>;
@@ -143,8 +145,7 @@ class Gate {
   [[nodiscard]] Counters counters() const;
 
  private:
-  class Impl;
-  std::shared_ptr<Impl> impl_;
+  std::shared_ptr<GateState> state_;
 };
 
 }  // namespace orlop::gate
