@@ -77,8 +77,4 @@ class LabelSelector {
   bool nothing_ = false;
 };
 
-// The rules of label keys and values; the sentence that says what is wrong, or nothing. Kubernetes' own texts.
-std::vector<std::string> qualified_name_faults(std::string_view key);
-std::vector<std::string> label_value_faults(std::string_view value);
-
 }  // namespace orlop::apikube
