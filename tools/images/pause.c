@@ -30,7 +30,9 @@ static long system_call(long number, long first, long second, long third, long f
 #endif
 }
 
-static unsigned long bit(int signal) { return 1UL << (signal - 1); }
+static unsigned long bit(int signal) {
+  return 1UL << (signal - 1);
+}
 
 void _start(void) {
   unsigned long wanted = bit(kInterrupt) | bit(kTerminate) | bit(kChild);

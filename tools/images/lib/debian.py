@@ -1,4 +1,4 @@
-"""What Debian packages an image needs, and their files. apt does the solving, the download and the checking of hashes."""
+"""The Debian packages that an image needs, and their files. apt solves, downloads and checks the hashes."""
 
 import hashlib
 import os

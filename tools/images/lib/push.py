@@ -1,4 +1,4 @@
-"""Puts the images of an OCI layout into a registry (the distribution API, version 2). What is there is not sent again."""
+"""Puts the images of an OCI layout into a registry (distribution API, version 2); what is there is not sent again."""
 
 import http.client
 import json

@@ -76,7 +76,8 @@ def prepare_base(writer, packages):
     writer.link("usr/bin/awk", "mawk")
     if "usr/bin/sh" not in writer.names:
         writer.link("usr/bin/sh", "dash")
-    for source, target in (("profile", "etc/profile"), ("dot.bashrc", "root/.bashrc"), ("dot.profile", "root/.profile")):
+    for source, target in (("profile", "etc/profile"), ("dot.bashrc", "root/.bashrc"),
+                           ("dot.profile", "root/.profile")):
         writer.file(target, packages.content("base-files", "usr/share/base-files/" + source))
     bundle = packages.contents("ca-certificates", "usr/share/ca-certificates/mozilla/")
     writer.file("etc/ssl/certs/ca-certificates.crt", b"".join(bundle[name] for name in sorted(bundle)))
@@ -144,13 +145,13 @@ BUSYBOX = Layer("busybox", ["busybox", "libc6", "libgcc-s1"], prepare=prepare_bu
 PAUSE = Layer("pause", [], prepare=prepare_pause)
 
 IMAGES = [
-    Image(["registry.k8s.io/pause:" + tag for tag in ("3.6", "3.8", "3.9", "3.10")], [PAUSE],
+    Image(["registry.k8s.io/pause:" + tag for tag in ("3.6", "3.8", "3.9", "3.10")] + ["orlop.dev/pause:1"], [PAUSE],
           {"Entrypoint": ["/pause"], "Env": [PATH], "User": "65535:65535", "WorkingDir": "/"}, ""),
     Image(["docker.io/library/busybox:" + tag for tag in ("latest", "1.28", "1.35", "1.36")], [BUSYBOX],
           {"Cmd": ["sh"], "Env": [PATH]}, "busybox"),
     Image(["docker.io/library/nginx:" + tag for tag in ("latest", "1.14.2", "1.16.1", "1.25", "stable")], [BASE, NGINX],
-          {"Entrypoint": ["/docker-entrypoint.sh"], "Cmd": ["nginx", "-g", "daemon off;"], "ExposedPorts": {"80/tcp": {}},
-           "StopSignal": "SIGQUIT", "Env": [PATH, "NGINX_VERSION={version}"]}, "nginx"),
+          {"Entrypoint": ["/docker-entrypoint.sh"], "Cmd": ["nginx", "-g", "daemon off;"],
+           "ExposedPorts": {"80/tcp": {}}, "StopSignal": "SIGQUIT", "Env": [PATH, "NGINX_VERSION={version}"]}, "nginx"),
     Image(["docker.io/library/redis:" + tag for tag in ("latest", "7", "7.0")], [BASE, REDIS],
           {"Entrypoint": ["docker-entrypoint.sh"], "Cmd": ["redis-server"], "ExposedPorts": {"6379/tcp": {}},
            "Volumes": {"/data": {}}, "WorkingDir": "/data", "Env": [PATH, "REDIS_VERSION={version}"]}, "redis-server"),
