@@ -209,10 +209,9 @@ class Reader {
   // once; otherwise as long as listing.
   virtual Result<uint64_t> count(const ListRequest& request) = 0;
 
-  // Shows the changes after request.cursor that match. When the visitor returns false, the batch still ends at that
-  // transaction's end: the rest of it is passed over unseen, so a visitor that wants every change says stop only at
-  // change.revision == change.transaction_last. kGone also when cursor < compacted_revision(). A single call looks at a
-  // bounded number of log entries, so it may show nothing and yet not have reached the end.
+  // Shows the changes after request.cursor that match. When the visitor returns false, the batch ends with that
+  // transaction (the rest of which is still shown). kGone also when cursor < compacted_revision(). A single call looks
+  // at a bounded number of log entries, so it may show nothing and yet not have reached the end.
   virtual Result<PullResult> pull(const PullRequest& request, const ChangeVisitor& visitor) = 0;
 
   // The last committed revision. Never goes back.
