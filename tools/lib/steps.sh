@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Progress lines and plain failures for the scripts of this tree. Sourced, not run.
 #
 #   steps_total N            N steps will follow
