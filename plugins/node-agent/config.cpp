@@ -1,0 +1,33 @@
+#include "plugins/node-agent/config.hpp"
+
+#include <algorithm>
+#include <cctype>
+
+namespace orlop::agent {
+
+AgentConfig read_config(const Config& config) {
+  AgentConfig out;
+  const int64_t hollow_nodes = config.integer("hollow_nodes");
+  out.hollow = hollow_nodes > 0;
+  for (int64_t i = 0; i < hollow_nodes; ++i) out.node_names.push_back("hollow-" + std::to_string(i));
+  if (!out.hollow) {
+    std::string name = config.node_name();
+    std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::tolower(c); });
+    out.node_names.push_back(std::move(name));
+  }
+  out.runtime = config.text("runtime");
+  out.node_ip = config.text("node_ip");
+  out.pods_max = config.integer("pods_max", 110);
+  out.workers = static_cast<unsigned>(config.integer("workers", 8));
+  out.lease_s = config.integer("lease_seconds", 10);
+  out.cluster_dns = config.texts("cluster_dns");
+  out.cluster_domain = config.text("cluster_domain", "cluster.local");
+  out.taints = config.texts("taints");
+  out.labels = config.texts("labels");
+  out.pods_folder = config.folder("own_data") + "/pods";
+  out.logs_folder = config.folder("own_data") + "/logs";
+  out.run_folder = config.folder("own_run");
+  return out;
+}
+
+}  // namespace orlop::agent

@@ -1,0 +1,31 @@
+// The agent's settings, as manifest.yaml describes them, with the folders that the kernel gives.
+#pragma once
+
+#include "orlop/config.hpp"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace orlop::agent {
+
+struct AgentConfig {
+  std::vector<std::string> node_names;  // one, or the hollow ones
+  bool hollow = false;
+  std::string runtime;  // instance; empty: the first
+  std::string node_ip;
+  int64_t pods_max = 110;
+  unsigned workers = 8;
+  int64_t lease_s = 10;
+  std::vector<std::string> cluster_dns;
+  std::string cluster_domain;
+  std::vector<std::string> taints;
+  std::vector<std::string> labels;
+  std::string pods_folder;  // <data>/pods: volumes, hosts files and the like, by uid
+  std::string logs_folder;  // <data>/logs: <namespace>_<name>_<uid>/<container>/<attempt>.log
+  std::string run_folder;   // sockets
+};
+
+AgentConfig read_config(const Config& config);
+
+}  // namespace orlop::agent

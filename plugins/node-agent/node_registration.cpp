@@ -1,0 +1,250 @@
+#include "plugins/node-agent/node_registration.hpp"
+
+#include "orlop/kube/coordination_v1.hpp"
+#include "orlop/kube/core_v1.hpp"
+#include "orlop/objects.hpp"
+#include "orlop/v1/network.pb.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include <google/protobuf/util/message_differencer.h>
+
+namespace orlop::agent {
+namespace {
+
+using Node = k8s::io::api::core::v1::Node;
+using NodeCondition = k8s::io::api::core::v1::NodeCondition;
+using Lease = k8s::io::api::coordination::v1::Lease;
+
+constexpr int64_t kSecondNs = 1'000'000'000;
+constexpr int64_t kStatusEveryS = 300;
+constexpr int64_t kMemoryPressureBytes = 100 << 20;  // the kubelet's own thresholds: memory.available < 100Mi,
+constexpr int64_t kDiskPressurePercent = 10;         // nodefs.available < 10 %
+constexpr int64_t kLeasesPerCommit = 200;
+constexpr char kVersion[] = "v1.32.0-orlop";
+
+void set_condition(Node& node, const std::string& type, const std::string& truth, const std::string& reason,
+                   const std::string& message, int64_t now_s) {
+  NodeCondition* found = nullptr;
+  for (NodeCondition& condition : *node.mutable_status()->mutable_conditions()) {
+    if (condition.type() == type) found = &condition;
+  }
+  if (found == nullptr) {
+    found = node.mutable_status()->add_conditions();
+    found->set_type(type);
+  }
+  if (found->status() != truth) found->mutable_lasttransitiontime()->set_seconds(now_s);
+  found->set_status(truth);
+  found->set_reason(reason);
+  found->set_message(message);
+  found->mutable_lastheartbeattime()->set_seconds(now_s);
+}
+
+void fill_labels(Node& node, const AgentConfig& config, const Machine& machine) {
+  auto& labels = *node.mutable_metadata()->mutable_labels();
+  labels["kubernetes.io/hostname"] = node.metadata().name();
+  labels["kubernetes.io/os"] = "linux";
+  labels["kubernetes.io/arch"] = machine.architecture;
+  labels["beta.kubernetes.io/os"] = "linux";
+  labels["beta.kubernetes.io/arch"] = machine.architecture;
+  if (config.hollow) labels["orlop.dev/hollow"] = "true";
+  for (const std::string& entry : config.labels) {
+    const auto split = entry.find('=');
+    labels[entry.substr(0, split)] = split == std::string::npos ? "" : entry.substr(split + 1);
+  }
+}
+
+void fill_taints(Node& node, const AgentConfig& config) {
+  for (const std::string& entry : config.taints) {
+    const auto effect = entry.rfind(':');
+    const auto equals = entry.find('=');
+    auto& taint = *node.mutable_spec()->add_taints();
+    taint.set_key(entry.substr(0, std::min(equals, effect)));
+    if (equals != std::string::npos && equals < effect) taint.set_value(entry.substr(equals + 1, effect - equals - 1));
+    if (effect != std::string::npos) taint.set_effect(entry.substr(effect + 1));
+  }
+}
+
+void fill_resources(Node& node, const AgentConfig& config, const Machine& machine) {
+  for (auto* resources : {node.mutable_status()->mutable_capacity(), node.mutable_status()->mutable_allocatable()}) {
+    (*resources)["cpu"].set_string(std::to_string(config.hollow ? 64 : machine.cpus));
+    (*resources)["memory"].set_string(std::to_string(config.hollow ? (256ll << 20) : machine.memory_bytes / 1024) +
+                                      "Ki");
+    (*resources)["pods"].set_string(std::to_string(config.pods_max));
+    (*resources)["ephemeral-storage"].set_string(std::to_string(machine.disk_bytes / 1024) + "Ki");
+  }
+}
+
+}  // namespace
+
+NodeRegistration::NodeRegistration(Host host, const AgentConfig& config, const RuntimeClient& runtime,
+                                   const Machine& machine)
+    : host_(host), config_(config), runtime_(runtime), machine_(machine) {}
+
+void NodeRegistration::start() {
+  running_ = true;
+  thread_ = std::thread([this] { loop(); });
+}
+
+void NodeRegistration::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    running_ = false;
+    woken_.notify_all();
+  }
+  if (thread_.joinable()) thread_.join();
+}
+
+void NodeRegistration::loop() {
+  bool announced = false;
+  bool was_ready = false;
+  int64_t status_due_ns = 0, lease_due_ns = 0;
+  std::unique_lock lock(mutex_);
+  while (running_) {
+    lock.unlock();
+    const int64_t now = host_.monotonic_now_ns();
+    Status failure;
+    const Readiness readiness = ask_runtime();
+    if (now >= status_due_ns || readiness.ready != was_ready) {
+      for (const std::string& name : config_.node_names) {
+        const Status registered = register_node(name, readiness);
+        if (!registered) failure = registered;
+      }
+      if (failure) status_due_ns = now + kStatusEveryS * kSecondNs;
+      was_ready = readiness.ready;
+    }
+    if (failure && now >= lease_due_ns) {
+      failure = renew_leases();
+      if (failure) lease_due_ns = now + config_.lease_s * kSecondNs;
+    }
+    if (!config_.hollow) prepare_network(config_.node_names.front());
+    if (failure && !announced) {
+      host_.set_ready(true);
+      announced = true;
+    } else if (!failure && !announced) {
+      host_.set_ready(false, failure.message());
+    }
+    const bool settled = failure && readiness.ready;
+    lock.lock();
+    const auto pause = settled ? std::chrono::milliseconds(1000) : std::chrono::milliseconds(50);
+    woken_.wait_for(lock, pause, [this] { return !running_; });
+  }
+}
+
+NodeRegistration::Readiness NodeRegistration::ask_runtime() const {
+  Readiness out;
+  auto status = runtime_.invoke<cri::StatusResponse>("RuntimeService/Status", cri::StatusRequest(), 3000);
+  if (!status) {
+    out.reason = "KubeletNotReady";
+    out.message = "container runtime is down: " + status.message();
+    return out;
+  }
+  out.ready = true;
+  for (const auto& condition : status->status().conditions()) {
+    if (condition.status()) continue;
+    out.ready = false;
+    out.message += (out.message.empty() ? "" : "; ");
+    out.message += "container runtime " + std::string(condition.type() == "NetworkReady" ? "network" : "") +
+                   " not ready: " + condition.type() + "=false reason:" + condition.reason() +
+                   " message:" + condition.message();
+  }
+  out.reason = out.ready ? "KubeletReady" : "KubeletNotReady";
+  if (out.ready) out.message = "kubelet is posting ready status";
+  auto version = runtime_.invoke<cri::VersionResponse>("RuntimeService/Version", cri::VersionRequest(), 3000);
+  if (version) out.version = version->runtime_name() + "://" + version->runtime_version();
+  return out;
+}
+
+Status NodeRegistration::register_node(const std::string& name, const Readiness& readiness) {
+  const Objects<Node> nodes(host_);
+  auto stored = nodes.get("", name);
+  if (!stored) {
+    if (stored.code() != Code::kNotFound) return stored.status();
+    Node fresh;
+    fresh.mutable_metadata()->set_name(name);
+    fill_labels(fresh, config_, machine_);
+    fill_taints(fresh, config_);
+    stored = nodes.create(fresh);
+    if (!stored) return stored.status();
+  }
+  Node& node = stored->object;
+  const int64_t now_s = host_.wall_now_ns() / kSecondNs;
+  fill_resources(node, config_, machine_);
+  auto& status = *node.mutable_status();
+  status.clear_addresses();
+  for (const auto& [type, address] : {std::pair("InternalIP", machine_.ip), std::pair("Hostname", name)}) {
+    auto& entry = *status.add_addresses();
+    entry.set_type(type);
+    entry.set_address(address);
+  }
+  auto& info = *status.mutable_nodeinfo();
+  info.set_machineid(machine_.machine_id);
+  info.set_systemuuid(machine_.system_uuid);
+  info.set_bootid(machine_.boot_id);
+  info.set_kernelversion(machine_.kernel);
+  info.set_osimage(machine_.os_image);
+  info.set_containerruntimeversion(readiness.version);
+  info.set_kubeletversion(kVersion);
+  info.set_kubeproxyversion(kVersion);
+  info.set_operatingsystem("linux");
+  info.set_architecture(machine_.architecture);
+  const bool low_memory = !config_.hollow && available_memory() < kMemoryPressureBytes;
+  const bool low_disk = !config_.hollow && machine_.disk_bytes > 0 &&
+                        available_disk(config_.pods_folder) * 100 / machine_.disk_bytes < kDiskPressurePercent;
+  set_condition(node, "MemoryPressure", low_memory ? "True" : "False",
+                low_memory ? "KubeletHasInsufficientMemory" : "KubeletHasSufficientMemory",
+                low_memory ? "kubelet has insufficient memory available" : "kubelet has sufficient memory available",
+                now_s);
+  set_condition(node, "DiskPressure", low_disk ? "True" : "False",
+                low_disk ? "KubeletHasDiskPressure" : "KubeletHasNoDiskPressure",
+                low_disk ? "kubelet has disk pressure" : "kubelet has no disk pressure", now_s);
+  set_condition(node, "PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available", now_s);
+  set_condition(node, "Ready", readiness.ready ? "True" : "False", readiness.reason, readiness.message, now_s);
+  return nodes.update_status(*stored).status();
+}
+
+Status NodeRegistration::renew_leases() {
+  const int64_t now_ns = host_.wall_now_ns();
+  v1::CommitRequest request;
+  const auto flush = [&]() -> Status {
+    if (request.writes_size() == 0) return Status::ok();
+    auto result = host_.commit_wait(request);
+    request.Clear();
+    return result.status();
+  };
+  const Objects<Lease> leases(host_);
+  for (const std::string& name : config_.node_names) {
+    auto stored = leases.get("kube-node-lease", name);
+    if (!stored && stored.code() != Code::kNotFound) return stored.status();
+    Lease lease = stored ? stored->object : Lease();
+    lease.mutable_metadata()->set_name(name);
+    lease.mutable_metadata()->set_namespace_("kube-node-lease");
+    lease.mutable_spec()->set_holderidentity(name);
+    lease.mutable_spec()->set_leasedurationseconds(static_cast<int32_t>(config_.lease_s * 4));
+    lease.mutable_spec()->mutable_renewtime()->set_seconds(now_ns / kSecondNs);
+    lease.mutable_spec()->mutable_renewtime()->set_nanos(static_cast<int32_t>(now_ns % kSecondNs));
+    auto write = make_write<Lease>(stored ? v1::UPDATE : v1::CREATE, "kube-node-lease", name);
+    lease.SerializeToString(write.mutable_value());
+    *request.add_writes() = std::move(write);
+    if (request.writes_size() >= kLeasesPerCommit) ORLOP_TRY(flush());
+  }
+  return flush();
+}
+
+void NodeRegistration::prepare_network(const std::string& node) {
+  auto stored = Objects<Node>(host_).get("", node);
+  if (!stored || stored->object.spec().podcidr().empty() || stored->object.spec().podcidr() == prepared_cidr_) return;
+  v1::NetworkPrepareRequest request;
+  request.set_node(node);
+  request.add_pod_cidrs(stored->object.spec().podcidr());
+  auto prepared = call<v1::NetworkPrepareResponse>(host_, {"network", "", 10'000}, "orlop.v1.Network/Prepare", request);
+  if (prepared) {
+    prepared_cidr_ = stored->object.spec().podcidr();
+  } else {
+    host_.log_warn("the pod network is not ready: " + prepared.message());
+  }
+}
+
+}  // namespace orlop::agent

@@ -1,0 +1,188 @@
+#include "plugins/node-agent/node_service.hpp"
+
+#include "orlop/rpc.hpp"
+#include "plugins/node-agent/pod_config.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include <unistd.h>
+
+namespace orlop::agent {
+namespace {
+
+using google::protobuf::Closure;
+using google::protobuf::RpcController;
+
+// "http://127.0.0.1:40123/exec/TOKEN" into its parts.
+Status parse_url(const std::string& url, v1::StreamAddress& out) {
+  const auto begin = url.find("://");
+  const auto host = begin == std::string::npos ? begin : begin + 3;
+  const auto slash = host == std::string::npos ? host : url.find('/', host);
+  const auto colon = slash == std::string::npos ? slash : url.rfind(':', slash);
+  if (colon == std::string::npos || colon < host)
+    return {Code::kInternal, "the runtime gave an address that cannot be read: " + url};
+  uint32_t port = 0;
+  std::from_chars(url.data() + colon + 1, url.data() + slash, port);
+  out.set_host(url.substr(host, colon - host));
+  out.set_port(port);
+  out.set_path(url.substr(slash));
+  return Status::ok();
+}
+
+}  // namespace
+
+NodeService::NodeService(Host host, const AgentConfig& config, const RuntimeClient& runtime, LogServer& logs)
+    : host_(host), config_(config), runtime_(runtime), logs_(logs) {}
+
+void NodeService::start() {
+  running_ = true;
+  thread_ = std::thread([this] { loop(); });
+}
+
+void NodeService::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    running_ = false;
+    ready_.notify_all();
+  }
+  if (thread_.joinable()) thread_.join();
+}
+
+void NodeService::queue(RpcController* controller, Closure* done, std::function<Status()> work) {
+  const std::lock_guard lock(mutex_);
+  work_.push_back([controller, done, work = std::move(work)] {
+    const Status status = work();
+    if (!status) CallController::of(controller).fail(status);
+    done->Run();
+  });
+  ready_.notify_one();
+}
+
+void NodeService::loop() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    ready_.wait(lock, [this] { return !running_ || !work_.empty(); });
+    if (!running_) return;
+    auto next = std::move(work_.front());
+    work_.pop_front();
+    lock.unlock();
+    next();
+    lock.lock();
+  }
+}
+
+Result<kube::Pod> NodeService::find_pod(const v1::PodReference& reference) const {
+  ORLOP_ASSIGN(auto stored, Objects<kube::Pod>(host_).get(reference.namespace_(), reference.name()));
+  if (!reference.uid().empty() && stored.object.metadata().uid() != reference.uid()) {
+    return Status(Code::kNotFound, "pods \"" + reference.name() + "\" not found");
+  }
+  return std::move(stored.object);
+}
+
+Result<std::string> NodeService::running_container(const kube::Pod& pod, const std::string& name) const {
+  ORLOP_ASSIGN(const RuntimePod runtime, runtime_.pod(pod.metadata().uid()));
+  const std::string& wanted = name.empty() ? pod.spec().containers(0).name() : name;
+  const cri::ContainerStatus* container = runtime.find(wanted);
+  if (container == nullptr) return Status(Code::kBadRequest, "container not found (\"" + wanted + "\")");
+  if (container->state() != cri::CONTAINER_RUNNING) {
+    return Status(Code::kInternal, "container " + wanted + " is not running: its last exit code is " +
+                                       std::to_string(container->exit_code()));
+  }
+  return container->id();
+}
+
+void NodeService::Exec(RpcController* controller, const v1::StreamRequest* request, v1::StreamAddress* response,
+                       Closure* done) {
+  queue(controller, done, [this, request, response]() -> Status {
+    ORLOP_ASSIGN(const kube::Pod pod, find_pod(request->pod()));
+    ORLOP_ASSIGN(const std::string id, running_container(pod, request->container()));
+    cri::ExecRequest exec;
+    exec.set_container_id(id);
+    *exec.mutable_cmd() = request->command();
+    exec.set_tty(request->tty());
+    exec.set_stdin(request->stdin());
+    exec.set_stdout(request->stdout());
+    exec.set_stderr(request->stderr());
+    ORLOP_ASSIGN(const auto answer, runtime_.invoke<cri::ExecResponse>("RuntimeService/Exec", exec));
+    return parse_url(answer.url(), *response);
+  });
+}
+
+void NodeService::Attach(RpcController* controller, const v1::StreamRequest* request, v1::StreamAddress* response,
+                         Closure* done) {
+  queue(controller, done, [this, request, response]() -> Status {
+    ORLOP_ASSIGN(const kube::Pod pod, find_pod(request->pod()));
+    ORLOP_ASSIGN(const std::string id, running_container(pod, request->container()));
+    cri::AttachRequest attach;
+    attach.set_container_id(id);
+    attach.set_tty(request->tty());
+    attach.set_stdin(request->stdin());
+    attach.set_stdout(request->stdout());
+    attach.set_stderr(request->stderr());
+    ORLOP_ASSIGN(const auto answer, runtime_.invoke<cri::AttachResponse>("RuntimeService/Attach", attach));
+    return parse_url(answer.url(), *response);
+  });
+}
+
+void NodeService::PortForward(RpcController* controller, const v1::PortForwardRequest* request,
+                              v1::StreamAddress* response, Closure* done) {
+  queue(controller, done, [this, request, response]() -> Status {
+    ORLOP_ASSIGN(const kube::Pod pod, find_pod(request->pod()));
+    ORLOP_ASSIGN(const RuntimePod runtime, runtime_.pod(pod.metadata().uid()));
+    if (!runtime.sandbox_ready()) return {Code::kInternal, "pod " + pod.metadata().name() + " is not running"};
+    cri::PortForwardRequest forward;
+    forward.set_pod_sandbox_id(runtime.sandboxes.front().id());
+    *forward.mutable_port() = request->ports();
+    ORLOP_ASSIGN(const auto answer, runtime_.invoke<cri::PortForwardResponse>("RuntimeService/PortForward", forward));
+    return parse_url(answer.url(), *response);
+  });
+}
+
+void NodeService::Logs(RpcController* controller, const v1::LogsRequest* request, v1::StreamAddress* response,
+                       Closure* done) {
+  queue(controller, done, [this, request, response] { return logs(*request, *response); });
+}
+
+Status NodeService::logs(const v1::LogsRequest& request, v1::StreamAddress& response) {
+  ORLOP_ASSIGN(const kube::Pod pod, find_pod(request.pod()));
+  ORLOP_ASSIGN(const RuntimePod runtime, runtime_.pod(pod.metadata().uid()));
+  const std::string& name = request.container().empty() ? pod.spec().containers(0).name() : request.container();
+  const cri::ContainerStatus* container = runtime.find(name, request.previous() ? 1 : 0);
+  if (container == nullptr && request.previous()) {
+    return {Code::kBadRequest,
+            "previous terminated container \"" + name + "\" in pod \"" + pod.metadata().name() + "\" not found"};
+  }
+  if (container == nullptr) {
+    std::string reason = "ContainerCreating";
+    for (const auto& status : pod.status().containerstatuses()) {
+      if (status.name() == name && status.state().has_waiting()) reason = status.state().waiting().reason();
+    }
+    return {Code::kBadRequest,
+            "container \"" + name + "\" in pod \"" + pod.metadata().name() + "\" is waiting to start: " + reason};
+  }
+  LogOptions options;
+  options.path =
+      pod_log_folder(config_, pod) + "/" + name + "/" + std::to_string(container->metadata().attempt()) + ".log";
+  options.follow = request.follow();
+  options.timestamps = request.timestamps();
+  if (request.has_since_unix_ns()) options.since_unix_ns = request.since_unix_ns();
+  if (request.has_since_seconds())
+    options.since_unix_ns = host_.wall_now_ns() - request.since_seconds() * 1'000'000'000;
+  if (request.has_tail_lines()) options.tail_lines = request.tail_lines();
+  if (request.has_limit_bytes()) options.limit_bytes = request.limit_bytes();
+  options.still_running = [this, id = container->id()] {
+    cri::ContainerStatusRequest ask;
+    ask.set_container_id(id);
+    auto answer = runtime_.invoke<cri::ContainerStatusResponse>("RuntimeService/ContainerStatus", ask, 2000);
+    // Not knowing is no reason to hang up: the runtime may be restarting. Gone is.
+    if (!answer) return answer.code() != Code::kNotFound;
+    return answer->status().state() == cri::CONTAINER_RUNNING || answer->status().state() == cri::CONTAINER_CREATED;
+  };
+  response.set_token(logs_.open(std::move(options)));
+  response.set_unix_socket(logs_.socket_path());
+  return Status::ok();
+}
+
+}  // namespace orlop::agent

@@ -1,0 +1,58 @@
+// The capability `node`: logs, exec, attach and port-forward of this machine's pods.
+//
+// Threads: methods come on threads of the kernel and must return at once: each is done on one thread of its own queue.
+#pragma once
+
+#include "orlop/host.hpp"
+#include "orlop/objects.hpp"
+#include "orlop/pods.hpp"
+#include "orlop/v1/node.pb.h"
+#include "plugins/node-agent/config.hpp"
+#include "plugins/node-agent/log_server.hpp"
+#include "plugins/node-agent/runtime_client.hpp"
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <thread>
+
+namespace orlop::agent {
+
+class NodeService final : public v1::Node {
+ public:
+  NodeService(Host host, const AgentConfig& config, const RuntimeClient& runtime, LogServer& logs);
+  ~NodeService() override { stop(); }
+  void start();
+  void stop();
+
+  void Exec(google::protobuf::RpcController* controller, const v1::StreamRequest* request, v1::StreamAddress* response,
+            google::protobuf::Closure* done) override;
+  void Attach(google::protobuf::RpcController* controller, const v1::StreamRequest* request,
+              v1::StreamAddress* response, google::protobuf::Closure* done) override;
+  void PortForward(google::protobuf::RpcController* controller, const v1::PortForwardRequest* request,
+                   v1::StreamAddress* response, google::protobuf::Closure* done) override;
+  void Logs(google::protobuf::RpcController* controller, const v1::LogsRequest* request, v1::StreamAddress* response,
+            google::protobuf::Closure* done) override;
+
+ private:
+  void queue(google::protobuf::RpcController* controller, google::protobuf::Closure* done,
+             std::function<Status()> work);
+  void loop();
+  Result<kube::Pod> find_pod(const v1::PodReference& reference) const;
+  // The container's id; kBadRequest with the kubelet's words when it does not run.
+  Result<std::string> running_container(const kube::Pod& pod, const std::string& name) const;
+  Status logs(const v1::LogsRequest& request, v1::StreamAddress& response);
+
+  Host host_;
+  const AgentConfig& config_;
+  const RuntimeClient& runtime_;
+  LogServer& logs_;
+  std::mutex mutex_;
+  std::condition_variable ready_;
+  std::deque<std::function<void()>> work_;  // guarded by mutex_
+  bool running_ = false;                    // guarded by mutex_
+  std::thread thread_;
+};
+
+}  // namespace orlop::agent

@@ -1,0 +1,108 @@
+// ABI glue alone: builds the agent's parts and hands them what comes in.
+#include "orlop/plugin.hpp"
+
+#include "orlop/rpc.hpp"
+#include "orlop/v1/runtime.pb.h"
+#include "plugins/node-agent/config.hpp"
+#include "plugins/node-agent/files.hpp"
+#include "plugins/node-agent/log_server.hpp"
+#include "plugins/node-agent/machine.hpp"
+#include "plugins/node-agent/node_registration.hpp"
+#include "plugins/node-agent/node_service.hpp"
+#include "plugins/node-agent/pod_controller.hpp"
+
+#include <atomic>
+#include <memory>
+#include <thread>
+
+#include <sys/stat.h>
+
+namespace orlop::agent {
+
+class NodeAgent final : public Plugin {
+ public:
+  using Plugin::Plugin;
+
+  Status init(const Config& config) override {
+    config_ = read_config(config);
+    ORLOP_TRY(make_folder(config_.pods_folder, 0750));
+    ORLOP_TRY(make_folder(config_.logs_folder, 0755));
+    machine_ = read_machine(config_);
+    return Status::ok();
+  }
+
+  Status start() override {
+    runtime_ = std::make_unique<RuntimeClient>(host(), config_.runtime);
+    auto pods = std::make_unique<PodController>(host(), config_, *runtime_, machine_);
+    pods_ = pods.get();
+    controllers_ = std::make_unique<ControllerSet>(host());
+    controllers_->add(std::move(pods));
+    logs_ = std::make_unique<LogServer>(host(), config_.run_folder + "/logs.sock");
+    ORLOP_TRY(logs_->start());
+    service_ = std::make_unique<NodeService>(host(), config_, *runtime_, *logs_);
+    service_->start();
+    router_ = std::make_unique<ServiceRouter>(host());
+    router_->add(*service_);
+    registration_ = std::make_unique<NodeRegistration>(host(), config_, *runtime_, machine_);
+    registration_->start();
+    ORLOP_TRY(controllers_->start());
+    running_ = true;
+    events_ = std::thread([this] { follow_runtime(); });
+    return Status::ok();
+  }
+
+  void stop() override {
+    running_ = false;
+    if (registration_) registration_->stop();
+    if (controllers_) controllers_->stop();
+    if (service_) service_->stop();
+    if (logs_) logs_->stop();
+    if (events_.joinable()) events_.join();
+  }
+
+  void wake(uint32_t) override {
+    if (controllers_) controllers_->wake();
+  }
+  void handle_call(Call call) override { router_->handle(call); }
+
+ private:
+  static constexpr uint32_t kEventsDeadlineMs = 1000;  // also how long stop() may take
+
+  // Asks for what happens in the runtime, for as long as the plugin runs.
+  void follow_runtime() {
+    v1::RuntimeEventsRequest request;
+    bool swept = false;
+    while (running_) {
+      auto events = call<v1::RuntimeEventsResponse>(host(), {"runtime", config_.runtime, kEventsDeadlineMs},
+                                                    "orlop.v1.Runtime/Events", request);
+      if (!events) {
+        if (events.code() != Code::kTimeout) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+        continue;
+      }
+      if (!swept) swept = pods_->sweep().is_ok();
+      if (events->lost()) {
+        pods_->runtime_changed("");
+        swept = pods_->sweep().is_ok();
+      }
+      for (const auto& event : events->events()) pods_->runtime_changed(event.container_id());
+      request.set_cursor(events->cursor());
+      request.set_instance(events->instance());
+    }
+  }
+
+  AgentConfig config_;
+  Machine machine_;
+  std::unique_ptr<RuntimeClient> runtime_;
+  std::unique_ptr<ControllerSet> controllers_;
+  PodController* pods_ = nullptr;  // owned by controllers_
+  std::unique_ptr<LogServer> logs_;
+  std::unique_ptr<NodeService> service_;
+  std::unique_ptr<ServiceRouter> router_;
+  std::unique_ptr<NodeRegistration> registration_;
+  std::atomic<bool> running_ = false;
+  std::thread events_;
+};
+
+}  // namespace orlop::agent
+
+ORLOP_PLUGIN(orlop::agent::NodeAgent)

@@ -1,0 +1,49 @@
+// What a pod's status says, from what the runtime has and what the agent knows. Pure: no kernel, no clock of its own.
+//
+// Follows Kubernetes' pod lifecycle: phases and conditions of k8s.io/api/core/v1 PodStatus, the kubelet's reasons and
+// messages.
+#pragma once
+
+#include "orlop/pods.hpp"
+#include "plugins/node-agent/runtime_client.hpp"
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+namespace orlop::agent {
+
+using Container = k8s::io::api::core::v1::Container;
+using ContainerStatus = k8s::io::api::core::v1::ContainerStatus;
+using PodStatus = k8s::io::api::core::v1::PodStatus;
+
+// Why a container is not running, where the runtime cannot tell: an image that cannot be pulled, a back-off.
+struct WaitingReason {
+  std::string reason;
+  std::string message;
+};
+
+struct StatusInputs {
+  const kube::Pod* pod = nullptr;
+  const RuntimePod* runtime = nullptr;
+  std::map<std::string, WaitingReason> waiting;  // by container name
+  std::string host_ip;
+  int64_t now_s = 0;
+};
+
+// The whole status; what others write (conditions that the agent does not own, nominatedNodeName, …) is kept as it is.
+PodStatus make_status(const StatusInputs& inputs);
+
+// Whether the container is to be started (again) after it has ended, by the pod's restart policy (and, for an init
+// container, its own).
+bool should_restart(const kube::Pod& pod, const Container& container, bool is_init, const cri::ContainerStatus& ended);
+
+// Restartable init containers run beside the others.
+inline bool is_sidecar(const Container& container) {
+  return container.restartpolicy() == "Always";
+}
+
+// True when every init container that has to end has ended well and every sidecar has started.
+bool init_is_done(const kube::Pod& pod, const RuntimePod& runtime);
+
+}  // namespace orlop::agent
