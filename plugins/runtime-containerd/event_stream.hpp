@@ -5,13 +5,15 @@
 // itself says that it ended (3 s at most). After every (re)connection the log gets a gap.
 #pragma once
 
+#include "orlop/runtime_event_log.hpp"
 #include "plugins/runtime-containerd/cri_client.hpp"
-#include "plugins/runtime-containerd/event_log.hpp"
 
 #include <functional>
 #include <memory>
 
 namespace orlop::containerd {
+
+using runtime_events::EventLog;
 
 // Threads: start and stop from one; it owns a thread of its own.
 class EventStream {

@@ -1,7 +1,7 @@
 // containerd's events into those of the runtime capability. Pure but for the question that it asks about an unknown id.
 #pragma once
 
-#include "plugins/runtime-containerd/event_log.hpp"
+#include "orlop/runtime_event_log.hpp"
 
 #include <functional>
 #include <optional>
@@ -10,6 +10,9 @@
 #include <unordered_map>
 
 namespace orlop::containerd {
+
+using runtime_events::Event;
+using runtime_events::EventType;
 
 // containerd's label that tells a sandbox from a container, and its value for a sandbox.
 inline constexpr const char* kKindLabel = "io.cri-containerd.kind";

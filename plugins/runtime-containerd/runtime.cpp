@@ -330,18 +330,7 @@ void Runtime::answer_events(const std::string& payload, Deadline deadline, CallD
   if (deadline > now) deadline -= std::min<steady_clock::duration>((deadline - now) / 10, milliseconds(200));
   bool waits = events_.read(request.cursor(), request.instance(), deadline,
                             [done = std::move(done), instance = events_.instance()](const EventPage& page) {
-                              v1::RuntimeEventsResponse response;
-                              response.set_cursor(page.cursor);
-                              response.set_instance(instance);
-                              response.set_lost(page.lost);
-                              for (const Event& event : page.events) {
-                                auto* out = response.add_events();
-                                out->set_type(static_cast<v1::RuntimeEvent_Type>(event.type));
-                                out->set_container_id(event.id);
-                                out->set_exit_code(event.exit_code);
-                                out->set_at_unix_ns(event.at_unix_ns);
-                              }
-                              done(Status(), response.SerializeAsString());
+                              done(Status(), runtime_events::response_of(page, instance));
                             });
   if (waits) ::eventfd_write(wake_.get(), 1);
 }

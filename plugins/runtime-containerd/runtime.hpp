@@ -3,9 +3,9 @@
 #pragma once
 
 #include "orlop/result.hpp"
+#include "orlop/runtime_event_log.hpp"
 #include "plugins/runtime-containerd/containerd_process.hpp"
 #include "plugins/runtime-containerd/cri_client.hpp"
-#include "plugins/runtime-containerd/event_log.hpp"
 #include "plugins/runtime-containerd/event_stream.hpp"
 #include "plugins/runtime-containerd/settings.hpp"
 
@@ -19,6 +19,8 @@
 #include <vector>
 
 namespace orlop::containerd {
+
+using runtime_events::EventPage;
 
 enum class Severity { kInfo, kWarn, kError };
 

@@ -1,9 +1,25 @@
-#include "plugins/runtime-containerd/event_log.hpp"
+#include "orlop/runtime_event_log.hpp"
+#include "orlop/v1/runtime.pb.h"
 
 #include <algorithm>
 #include <utility>
 
-namespace orlop::containerd {
+namespace orlop::runtime_events {
+
+std::string response_of(const EventPage& page, const std::string& instance) {
+  v1::RuntimeEventsResponse response;
+  response.set_cursor(page.cursor);
+  response.set_instance(instance);
+  response.set_lost(page.lost);
+  for (const Event& event : page.events) {
+    auto* out = response.add_events();
+    out->set_type(static_cast<v1::RuntimeEvent_Type>(event.type));
+    out->set_container_id(event.id);
+    out->set_exit_code(event.exit_code);
+    out->set_at_unix_ns(event.at_unix_ns);
+  }
+  return response.SerializeAsString();
+}
 
 EventLog::EventLog(std::string instance, size_t capacity) : instance_(std::move(instance)), capacity_(capacity) {}
 
@@ -91,4 +107,4 @@ void EventLog::stop() {
   wake_all(std::move(lock));
 }
 
-}  // namespace orlop::containerd
+}  // namespace orlop::runtime_events

@@ -15,7 +15,7 @@
 #include <string>
 #include <vector>
 
-namespace orlop::containerd {
+namespace orlop::runtime_events {
 
 // Mirrors orlop.v1.RuntimeEvent.Type; the numbers are its.
 enum class EventType {
@@ -40,6 +40,9 @@ struct EventPage {
   bool lost = false;
   std::vector<Event> events;
 };
+
+// A page as the message that answers orlop.v1.Runtime/Events.
+std::string response_of(const EventPage& page, const std::string& instance);
 
 // Threads: any. A waiter's function runs on the thread that brought the event, the gap, the expiry or the stop, outside
 // the lock.
@@ -88,4 +91,4 @@ class EventLog {
   bool stopped_ = false;
 };
 
-}  // namespace orlop::containerd
+}  // namespace orlop::runtime_events

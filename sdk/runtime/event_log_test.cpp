@@ -1,8 +1,8 @@
-#include "plugins/runtime-containerd/event_log.hpp"
+#include "orlop/runtime_event_log.hpp"
 
 #include <gtest/gtest.h>
 
-namespace orlop::containerd {
+namespace orlop::runtime_events {
 namespace {
 
 using Clock = EventLog::Clock;
@@ -102,4 +102,4 @@ TEST_F(EventLogTest, StopAnswersEverybody) {
 }
 
 }  // namespace
-}  // namespace orlop::containerd
+}  // namespace orlop::runtime_events
