@@ -107,6 +107,7 @@ void LmdbStore::remove_listener(uint64_t token) {
 }
 
 Result<Revision> LmdbStore::compact(Revision revision) {
+  wait_until_visible();
   if (revision > current_revision()) {
     return Status(Code::kBadRequest, "cannot compact to revision " + std::to_string(revision) + ": the latest is " +
                                          std::to_string(current_revision()));

@@ -207,6 +207,7 @@ Status append_trailer(int fd, const std::string& path) {
 }  // namespace
 
 Result<Revision> LmdbStore::snapshot(const std::string& path) {
+  wait_until_visible();
   struct stat file {};
   if (::lstat(path.c_str(), &file) == 0) return Status(Code::kAlreadyExists, path + " exists already");
   PartialFile partial(path + ".partial");

@@ -214,7 +214,8 @@ class Reader {
   // at a bounded number of log entries, so it may show nothing and yet not have reached the end.
   virtual Result<PullResult> pull(const PullRequest& request, const ChangeVisitor& visitor) = 0;
 
-  // The last committed revision. Never goes back.
+  // The last committed revision. Never goes back. For a moment it may be behind a relaxed write that was acknowledged
+  // (reads are not: they wait).
   virtual Revision current_revision() = 0;
 
   // Reads at this revision and pulls from this cursor are the oldest that succeed.
