@@ -29,6 +29,9 @@ void append_duration(int64_t nanos, std::string& out);
 Result<std::string> decode_base64(std::string_view text);
 void append_base64(std::string_view bytes, std::string& out);
 
+// A quoted JSON string; also in orlop/kube/json.hpp.
+void append_json_string(std::string_view text, std::string& out);
+
 // As Go's encoding/json: shortest, exponents below 1e-6 and from 1e21.
 void append_double(double value, std::string& out);
 

@@ -1,14 +1,14 @@
-// application/vnd.kubernetes.protobuf: four bytes of magic, then runtime.Unknown with the object's type and its bytes; and
-// the frames of a watch in that format. Byte-identical with an apiserver's.
+// application/vnd.kubernetes.protobuf: four bytes of magic, then runtime.Unknown with the object's type and its bytes;
+// and the frames of a watch in that format. Byte-identical with an apiserver's.
 //
 // Threads: pure functions. Ownership: views point into the bytes given.
 #pragma once
 
+#include "orlop/result.hpp"
+
 #include <cstddef>
 #include <string>
 #include <string_view>
-
-#include "orlop/result.hpp"
 
 namespace orlop::kube {
 
@@ -34,7 +34,7 @@ void encode_envelope(std::string_view api_version, std::string_view kind, std::s
 
 // Appends one frame: a big-endian length of four bytes, then a WatchEvent of this type ("ADDED", "MODIFIED", "DELETED",
 // "BOOKMARK", "ERROR") that holds the enveloped object.
-void encode_watch_frame(std::string_view type, std::string_view api_version, std::string_view kind, std::string_view raw,
-                        std::string& out);
+void encode_watch_frame(std::string_view type, std::string_view api_version, std::string_view kind,
+                        std::string_view raw, std::string& out);
 
 }  // namespace orlop::kube
