@@ -10,7 +10,9 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -33,6 +35,24 @@ Status write_file(const fs::path& file, std::string_view content) {
     return Status(Code::kUnavailable, fmt::format("{} cannot be written: {}", file.native(), std::strerror(errno)));
   }
   return Status();
+}
+
+// Who listens on a unix socket: finds a containerd whose starter was killed before it could write the pid file
+// (unix(7), SO_PEERCRED).
+std::optional<ProcessIdentity> listener_of(const fs::path& socket) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (socket.native().size() >= sizeof address.sun_path) return std::nullopt;
+  std::memcpy(address.sun_path, socket.c_str(), socket.native().size());
+  OwnedFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  if (!fd.is_open() || ::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
+      ::getsockopt(fd.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) {
+    return std::nullopt;
+  }
+  auto stat = read_stat(peer.pid);
+  return stat ? std::optional(stat->identity) : std::nullopt;
 }
 
 // For root alone: whoever may open the socket is root on this machine.
@@ -71,6 +91,12 @@ std::string last_lines(const fs::path& file, size_t lines) {
 ContainerdProcess::ContainerdProcess(Settings settings) : settings_(std::move(settings)), layout_(settings_) {}
 
 Status ContainerdProcess::prepare() {
+  constexpr size_t kSocketPathMax = sizeof(sockaddr_un::sun_path) - 1;
+  if (layout_.socket.native().size() + std::strlen(".ttrpc") > kSocketPathMax) {
+    return Status(Code::kInvalid, fmt::format("{} is too long for a socket's path ({} characters at most); choose a "
+                                              "shorter run folder",
+                                              layout_.socket.native(), kSocketPathMax));
+  }
   for (const fs::path& folder :
        {settings_.data_folder, settings_.run_folder, layout_.root, layout_.state, layout_.oci_root}) {
     ORLOP_TRY(make_private_folder(folder));
@@ -106,12 +132,17 @@ std::vector<std::string> ContainerdProcess::environment() const {
 }
 
 bool ContainerdProcess::adopt() {
-  auto identity = parse_identity(content_of(layout_.pid_file));
+  return adopt(parse_identity(content_of(layout_.pid_file))) || adopt(listener_of(layout_.socket));
+}
+
+bool ContainerdProcess::adopt(const std::optional<ProcessIdentity>& identity) {
   if (!identity) return false;
   auto watch = watch_process(*identity);
   if (!watch.is_ok() || program_of(identity->pid).filename() != "containerd") return false;
   identity_ = *identity;
   watch_ = std::move(*watch);
+  std::string line = format_identity(identity_);
+  if (content_of(layout_.pid_file) != line && !write_file(layout_.pid_file, line).is_ok()) return false;
   auto stat = read_stat(identity_.pid);
   is_child_ = stat && stat->parent == ::getpid();
   return true;

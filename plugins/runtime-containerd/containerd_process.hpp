@@ -9,6 +9,7 @@
 #include <chrono>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -52,6 +53,7 @@ class ContainerdProcess {
 
  private:
   bool adopt();
+  bool adopt(const std::optional<ProcessIdentity>& identity);
   Status launch_containerd();
   [[nodiscard]] std::vector<std::string> environment() const;
 

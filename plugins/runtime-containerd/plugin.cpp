@@ -31,7 +31,7 @@ class RuntimeContainerd final : public orlop::Plugin {
     settings_.log_level = config.text("log_level", "info");
     settings_.log_bytes_max = static_cast<uint64_t>(config.integer("log_megabytes_max", 8)) << 20;
     for (const std::string& folder : config.texts("shared_folders")) settings_.shared_folders.emplace_back(folder);
-    if (settings_.shared_folders.empty()) settings_.shared_folders.emplace_back(config.folder("data") + "/pods");
+    if (settings_.shared_folders.empty()) settings_.shared_folders.emplace_back(config.folder("data") + "/plugins");
     ORLOP_ASSIGN(settings_.handler, orlop::containerd::parse_handler_choice(config.text("handler", "auto")));
     return {};
   }

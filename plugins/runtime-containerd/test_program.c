@@ -2,6 +2,7 @@
  *   test_program serve      waits for SIGTERM, then ends with 3
  *   test_program exit N     ends with N
  *   test_program echo WORD  prints the word
+ *   test_program read FILE  prints the file's first line
  */
 #include <signal.h>
 #include <stdio.h>
@@ -11,6 +12,12 @@
 int main(int argc, char** argv) {
   if (argc > 2 && strcmp(argv[1], "exit") == 0) return atoi(argv[2]);
   if (argc > 2 && strcmp(argv[1], "echo") == 0) return puts(argv[2]) < 0;
+  if (argc > 2 && strcmp(argv[1], "read") == 0) {
+    char line[256];
+    FILE* file = fopen(argv[2], "re");
+    if (file == NULL || fgets(line, sizeof line, file) == NULL) return 1;
+    return fputs(line, stdout) < 0;
+  }
   sigset_t wanted;
   sigemptyset(&wanted);
   sigaddset(&wanted, SIGTERM);

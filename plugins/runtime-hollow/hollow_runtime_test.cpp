@@ -132,6 +132,36 @@ TEST_F(HollowTest, BadAnnotationIsRefusedByName) {
   EXPECT_NE(answer.message().find("exit-after"), std::string::npos);
 }
 
+TEST_F(HollowTest, PodIsFoundByItsUid) {
+  std::vector<std::string> ids;
+  for (const char* name : {"one", "two", "three"}) {
+    auto request = pod(name);
+    (*request.mutable_config()->mutable_labels())["io.kubernetes.pod.uid"] = name;
+    ids.push_back(
+        call<cri::RunPodSandboxResponse>("runtime.v1.RuntimeService/RunPodSandbox", request)->pod_sandbox_id());
+    cri::CreateContainerRequest create;
+    create.set_pod_sandbox_id(ids.back());
+    (*create.mutable_config()->mutable_labels())["io.kubernetes.pod.uid"] = name;
+    ASSERT_TRUE(call<cri::CreateContainerResponse>("runtime.v1.RuntimeService/CreateContainer", create).is_ok());
+  }
+  cri::ListPodSandboxRequest sandboxes;
+  (*sandboxes.mutable_filter()->mutable_label_selector())["io.kubernetes.pod.uid"] = "two";
+  auto found = call<cri::ListPodSandboxResponse>("runtime.v1.RuntimeService/ListPodSandbox", sandboxes);
+  ASSERT_EQ(found->items_size(), 1);
+  EXPECT_EQ(found->items(0).id(), ids[1]);
+  cri::ListContainersRequest containers;
+  *containers.mutable_filter()->mutable_label_selector() = sandboxes.filter().label_selector();
+  auto inside = call<cri::ListContainersResponse>("runtime.v1.RuntimeService/ListContainers", containers);
+  ASSERT_EQ(inside->containers_size(), 1);
+  EXPECT_EQ(inside->containers(0).pod_sandbox_id(), ids[1]);
+  cri::RemovePodSandboxRequest remove;
+  remove.set_pod_sandbox_id(ids[1]);
+  ASSERT_TRUE(call<cri::RemovePodSandboxResponse>("runtime.v1.RuntimeService/RemovePodSandbox", remove).is_ok());
+  EXPECT_EQ(call<cri::ListPodSandboxResponse>("runtime.v1.RuntimeService/ListPodSandbox", sandboxes)->items_size(), 0);
+  EXPECT_EQ(
+      call<cri::ListContainersResponse>("runtime.v1.RuntimeService/ListContainers", containers)->containers_size(), 0);
+}
+
 TEST_F(HollowTest, ThirtyThousandPodsAreSmall) {
   constexpr int kPods = 30'000;
   auto before = ::mallinfo2().uordblks;

@@ -32,7 +32,29 @@ bool id_matches(const std::string& wanted, uint64_t id) {
   return wanted.empty() || format_id(id).starts_with(wanted);
 }
 
+template <typename Labels>
+uint64_t uid_hash_of(const Labels& labels) {
+  auto found = labels.find(kPodUidLabel);
+  return found == labels.end() ? 0 : std::hash<std::string>()(found->second);
+}
+
 }  // namespace
+
+void Pods::unindex(UidIndex& index, uint64_t hash, uint64_t id) {
+  auto [from, to] = index.equal_range(hash);
+  auto found = std::find_if(from, to, [id](const auto& entry) { return entry.second == id; });
+  if (found != to) index.erase(found);
+}
+
+template <typename Items, typename Selector, typename Visit>
+void Pods::each(const Items& items, const UidIndex& index, const Selector& selector, const Visit& visit) {
+  if (!selector.contains(kPodUidLabel)) {
+    for (const auto& [id, item] : items) visit(id, item);
+    return;
+  }
+  auto [from, to] = index.equal_range(uid_hash_of(selector));
+  for (auto entry = from; entry != to; ++entry) visit(entry->second, items.at(entry->second));
+}
 
 std::string format_id(uint64_t id) {
   return fmt::format("{:012x}", id);
@@ -85,7 +107,9 @@ Result<cri::RunPodSandboxResponse> Pods::run(const cri::RunPodSandboxRequest& re
   sandbox.handler = request.runtime_handler();
   sandbox.created_at = now;
   sandbox.name_hash = hash;
+  sandbox.uid_hash = uid_hash_of(config.labels());
   uint64_t id = next_id_++;
+  sandboxes_by_uid_.emplace(sandbox.uid_hash, id);
   names_.insert(hash);
   sandboxes_.emplace(id, std::move(sandbox));
   tell(EventType::kSandboxReady, id, now);
@@ -117,6 +141,7 @@ Result<cri::RemovePodSandboxResponse> Pods::remove(const cri::RemovePodSandboxRe
   auto containers = sandboxes_.at(id).containers;
   for (uint64_t container : containers) erase_container(container, now);
   names_.erase(sandboxes_.at(id).name_hash);
+  unindex(sandboxes_by_uid_, sandboxes_.at(id).uid_hash, id);
   sandboxes_.erase(id);
   return cri::RemovePodSandboxResponse();
 }
@@ -154,12 +179,12 @@ Result<cri::PodSandboxStatusResponse> Pods::status(const cri::PodSandboxStatusRe
 cri::ListPodSandboxResponse Pods::list(const cri::ListPodSandboxRequest& request) const {
   cri::ListPodSandboxResponse response;
   const auto& filter = request.filter();
-  for (const auto& [id, sandbox] : sandboxes_) {
-    if (!id_matches(filter.id(), id)) continue;
-    if (filter.has_state() && (filter.state().state() == cri::SANDBOX_READY) != sandbox.ready) continue;
+  each(sandboxes_, sandboxes_by_uid_, filter.label_selector(), [&](uint64_t id, const Sandbox& sandbox) {
+    if (!id_matches(filter.id(), id)) return;
+    if (filter.has_state() && (filter.state().state() == cri::SANDBOX_READY) != sandbox.ready) return;
     cri::PodSandbox described = describe(id, sandbox);
     if (selects(filter.label_selector(), described.labels())) response.add_items()->Swap(&described);
-  }
+  });
   return response;
 }
 
@@ -207,6 +232,7 @@ Result<cri::CreateContainerResponse> Pods::create(const cri::CreateContainerRequ
   *kept.mutable_annotations() = config.annotations();
   container.config = kept.SerializeAsString();
   container.sandbox = *parse_id(request.pod_sandbox_id());
+  container.uid_hash = uid_hash_of(config.labels());
   container.created_at = now;
   for (uint64_t other : sandbox->containers) {
     cri::Container described = describe(other, containers_.at(other));
@@ -218,6 +244,7 @@ Result<cri::CreateContainerResponse> Pods::create(const cri::CreateContainerRequ
   }
   uint64_t id = next_id_++;
   sandbox->containers.push_back(id);
+  containers_by_uid_.emplace(container.uid_hash, id);
   containers_.emplace(id, std::move(container));
   tell(EventType::kContainerCreated, id, now);
   cri::CreateContainerResponse response;
@@ -270,6 +297,7 @@ void Pods::erase_container(uint64_t id, int64_t now) {
   Container& container = containers_.at(id);
   if (container.state == cri::CONTAINER_RUNNING) end(id, container, kKilled, now);
   std::erase(sandboxes_.at(container.sandbox).containers, id);
+  unindex(containers_by_uid_, container.uid_hash, id);
   containers_.erase(id);
   tell(EventType::kContainerRemoved, id, now);
 }
@@ -325,7 +353,7 @@ cri::ListContainersResponse Pods::list(const cri::ListContainersRequest& request
     if (sandbox == nullptr) return response;
     for (uint64_t id : sandbox->containers) add(id, containers_.at(id));
   } else {
-    for (const auto& [id, container] : containers_) add(id, container);
+    each(containers_, containers_by_uid_, filter.label_selector(), add);
   }
   return response;
 }

@@ -23,6 +23,10 @@ namespace orlop::hollow {
 
 namespace cri = ::runtime::v1;
 
+// The label by which agents look up what belongs to one pod; an index on it makes that independent of the number of
+// pods.
+inline constexpr char kPodUidLabel[] = "io.kubernetes.pod.uid";
+
 // An id is twelve hexadecimal digits. Empty: the text is none.
 std::string format_id(uint64_t id);
 std::optional<uint64_t> parse_id(std::string_view text);
@@ -43,7 +47,7 @@ class Pods {
   Pods(IpPool addresses, uint64_t first_id, EventSink events)
       : addresses_(std::move(addresses)), next_id_(first_id), events_(std::move(events)) {}
 
-  // kAlreadyExists: a sandbox of this name, namespace, uid and attempt is there.
+  // Lists are in no order. kAlreadyExists: a sandbox of this name, namespace, uid and attempt is there.
   Result<cri::RunPodSandboxResponse> run(const cri::RunPodSandboxRequest& request, int64_t now);
   Result<cri::StopPodSandboxResponse> stop(const cri::StopPodSandboxRequest& request, int64_t now);
   Result<cri::RemovePodSandboxResponse> remove(const cri::RemovePodSandboxRequest& request, int64_t now);
@@ -74,12 +78,14 @@ class Pods {
     std::vector<uint64_t> containers;
     int64_t created_at = 0;
     uint64_t name_hash = 0;
+    uint64_t uid_hash = 0;
     uint32_t address = 0;  // 0: the host's network
     bool ready = true;
   };
   struct Container {
     std::string config;  // a cri::Container with metadata, image, labels and annotations
     uint64_t sandbox = 0;
+    uint64_t uid_hash = 0;
     int64_t created_at = 0;
     int64_t started_at = 0;
     int64_t finished_at = 0;
@@ -98,11 +104,20 @@ class Pods {
   void erase_container(uint64_t id, int64_t now);
   void tell(runtime_events::EventType type, uint64_t id, int64_t now, int32_t code = 0);
 
+  // Ids by the hash of their pod uid label; what is found is compared with the label itself.
+  using UidIndex = std::unordered_multimap<uint64_t, uint64_t>;
+  static void unindex(UidIndex& index, uint64_t hash, uint64_t id);
+  // Calls `visit(id, item)` for every item, or for those alone that the selector's pod uid allows.
+  template <typename Items, typename Selector, typename Visit>
+  static void each(const Items& items, const UidIndex& index, const Selector& selector, const Visit& visit);
+
   IpPool addresses_;
   uint64_t next_id_;
   EventSink events_;
   std::unordered_map<uint64_t, Sandbox> sandboxes_;
   std::unordered_map<uint64_t, Container> containers_;
+  UidIndex sandboxes_by_uid_;
+  UidIndex containers_by_uid_;
   std::unordered_set<uint64_t>
       names_;  // hashes of what must be unique; 64 bits, so that a collision is not to be expected
 };
