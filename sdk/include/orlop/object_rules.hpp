@@ -253,6 +253,8 @@ inline Result<DeleteOutcome> prepare_delete(const Subject& subject, std::string_
     return outcome;
   }
   Edits edits;
+  edits.name = subject.name;
+  edits.name_space = subject.name_space;
   edits.uid = stored.uid;
   edits.creation_timestamp = stored.creation_timestamp;
   edits.generation = stored.generation + (!stored.deletion_timestamp && stored.generation > 0 ? 1 : 0);
