@@ -66,6 +66,16 @@ void Transaction::start() {
   }
   bool reads = request_.dry_run();
   for (const auto& write : request_.writes()) reads = reads || write.verb() != v1::CREATE;
+  // Who brings no revision stands behind those that lost a race for the same object; not so a provider's own write,
+  // which the admission of the one ahead may be waiting for.
+  for (std::size_t i = 0; !request_.dry_run() && i < items_.size(); ++i) {
+    const auto& write = request_.writes(static_cast<int>(i));
+    if (write.verb() == v1::CREATE || write.if_revision() != 0 || !items_[i].call_out) continue;
+    turn_ = items_[i].key;
+    if (!gate_->take_turn(items_[i].key, shared_from_this(), true)) return;
+    turn_.reset();
+    break;
+  }
   if (reads && on_committer()) {
     gate_->worker_.post([self = shared_from_this()] { self->attempt(); });
   } else {
@@ -387,15 +397,27 @@ void Transaction::committed(Result<store::CommitResult> result) {
     finish(result_of(*result));
     return;
   }
-  auto explained = explain(result.status());
-  if (explained) {
+  std::size_t contended = 0;
+  if (auto explained = explain(result.status(), contended)) {
     finish(std::move(*explained));
-    return;
+  } else {
+    begin_again(contended);
+  }
+}
+
+void Transaction::begin_again(std::size_t contended) {
+  if (!turn_) {
+    turn_ = items_[contended].key;
+    if (!gate_->take_turn(*turn_, shared_from_this(), false)) return;
   }
   gate_->worker_.post([self = shared_from_this()] { self->attempt(); });
 }
 
-std::optional<Status> Transaction::explain(const Status& failure) const {
+void Transaction::turn_came() {
+  attempt();
+}
+
+std::optional<Status> Transaction::explain(const Status& failure, std::size_t& contended) const {
   const auto code = failure.code();
   if (code != Code::kConflict && code != Code::kNotFound && code != Code::kAlreadyExists) return failure;
   if (failure.causes().empty()) return failure;
@@ -421,6 +443,7 @@ std::optional<Status> Transaction::explain(const Status& failure) const {
                                    : meta::conflict(key.kind, key.name, kModified);
   }
   if (attempts_ >= gate_->options_.attempts_max) return meta::modified(key.kind, key.name);
+  contended = *item_index;
   return std::nullopt;
 }
 
@@ -479,6 +502,7 @@ v1::CommitResult Transaction::result_of(const store::CommitResult& stored) {
 void Transaction::finish(Result<v1::CommitResult> result) {
   if (result.code() == Code::kConflict) gate_->conflicts_.fetch_add(1, std::memory_order_relaxed);
   if (result.code() == Code::kForbidden) gate_->refused_.fetch_add(1, std::memory_order_relaxed);
+  if (turn_) gate_->give_turn(*turn_);
   done_(std::move(result));
   done_ = nullptr;
   gate_->leave();

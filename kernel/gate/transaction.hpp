@@ -28,6 +28,8 @@ class Transaction : public std::enable_shared_from_this<Transaction> {
 
   // Once.
   void start();
+  // The turn that it waited for has come; on the worker.
+  void turn_came();
 
  private:
   // What one write of the request has become in this attempt.
@@ -68,8 +70,9 @@ class Transaction : public std::enable_shared_from_this<Transaction> {
   void commit_to_store();
   void answer_dry_run();
   void committed(Result<store::CommitResult> result);
-  // What a failed precondition of the store means; unset: begin again.
-  std::optional<Status> explain(const Status& failure) const;
+  // What a failed precondition of the store means; unset: begin again, for the sake of items_[contended].
+  std::optional<Status> explain(const Status& failure, std::size_t& contended) const;
+  void begin_again(std::size_t contended);
 
   v1::CommitResult result_of(const store::CommitResult& stored);
   void finish(Result<v1::CommitResult> result);
@@ -90,6 +93,8 @@ class Transaction : public std::enable_shared_from_this<Transaction> {
   uint32_t attempts_ = 0;
   int64_t now_s_ = 0;
   uint64_t read_revision_ = 0;
+
+  std::optional<store::Key> turn_;  // the object whose turn it holds, or waits for
 
   std::vector<std::size_t> store_writes_;  // the item of each write that the store was given
   std::vector<std::size_t> store_checks_;  // the item of each check behind the request's own preconditions
