@@ -195,8 +195,16 @@ void ContainerdProcess::collect() {
 }
 
 Status ContainerdProcess::end() {
+  return end_within(std::chrono::seconds(5));
+}
+
+Status ContainerdProcess::kill() {
+  return end_within(std::chrono::milliseconds(0));
+}
+
+Status ContainerdProcess::end_within(std::chrono::milliseconds grace) {
   if (!watch_.is_open() && !adopt()) return Status();
-  ORLOP_TRY(end_process(watch_, std::chrono::seconds(5)));
+  ORLOP_TRY(end_process(watch_, grace));
   collect();
   std::error_code ignored;
   fs::remove(layout_.pid_file, ignored);

@@ -47,6 +47,8 @@ class ContainerdProcess {
 
   // Ends containerd; containers go on.
   Status end();
+  // The same without asking, for one that hangs.
+  Status kill();
 
   // Imports an image archive with containerd's own client; containerd must answer.
   Status import_image(const std::filesystem::path& archive);
@@ -55,6 +57,7 @@ class ContainerdProcess {
   bool adopt();
   bool adopt(const std::optional<ProcessIdentity>& identity);
   Status launch_containerd();
+  Status end_within(std::chrono::milliseconds grace);
   [[nodiscard]] std::vector<std::string> environment() const;
 
   Settings settings_;

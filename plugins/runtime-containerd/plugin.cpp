@@ -22,6 +22,7 @@ class RuntimeContainerd final : public orlop::Plugin {
     settings_.data_folder = config.folder("own_data");
     settings_.run_folder = config.folder("own_run");
     settings_.cni_conf_dir = config.text("cni_conf_dir");
+    if (settings_.cni_conf_dir.empty()) settings_.cni_conf_dir = config.folder("run") + "/cni/net.d";
     settings_.cni_bin_dir = config.text("cni_bin_dir", "/usr/lib/cni");
     settings_.registry_config_path = config.text("registry_config_path");
     if (settings_.registry_config_path.empty()) settings_.registry_config_path = config.folder("config") + "/certs.d";

@@ -27,9 +27,8 @@ using std::chrono::steady_clock;
 
 constexpr milliseconds kProbeTime{250};
 constexpr seconds kStartLimit{60};
-constexpr seconds kLogCheck{30};
 // A containerd that lived this long is not one that cannot start.
-constexpr seconds kHealthyAfter{10};
+constexpr seconds kHealthyAfter{2};
 constexpr size_t kParkedMax = 65536;
 
 std::string random_name() {
@@ -179,7 +178,7 @@ void Runtime::step_starting() {
 }
 
 void Runtime::step_ready() {
-  wait(kLogCheck);
+  wait(process_.settings().check_interval);
   if (supervises_) {
     if (wait_for_exit(process_.watch(), milliseconds(0))) {
       process_.collect();
@@ -187,6 +186,7 @@ void Runtime::step_ready() {
       return;
     }
     rotate_log(layout().log_file, process_.settings().log_bytes_max);
+    check_health();
     return;
   }
   bool broke = false;
@@ -199,6 +199,27 @@ void Runtime::step_ready() {
     state_ = State::kDown;
     state_since_ = steady_clock::now();
   }
+}
+
+// Never waits for the answer: those who wait for events have their deadlines on this thread too.
+void Runtime::check_health() {
+  const Settings& settings = process_.settings();
+  auto now = steady_clock::now();
+  if (check_ == Check::kHung) {
+    check_ = Check::kNone;
+    Status killed = process_.kill();
+    went_down(fmt::format("containerd has not answered for {} ms and is killed{}", settings.hang_limit.count(),
+                          killed.is_ok() ? "" : ": " + killed.message()));
+    return;
+  }
+  if (check_ == Check::kPending || now - checked_at_ < settings.check_interval) return;
+  check_ = Check::kPending;
+  checked_at_ = now;
+  client_.call("runtime.v1.RuntimeService/Status", "", now + settings.hang_limit,
+               [this](const Status& status, std::string_view) {
+                 check_ = status.code() == Code::kTimeout ? Check::kHung : Check::kNone;
+                 if (check_ == Check::kHung) ::eventfd_write(wake_.get(), 1);
+               });
 }
 
 void Runtime::went_down(const std::string& reason) {
@@ -229,6 +250,7 @@ void Runtime::became_ready() {
   }
   state_ = State::kReady;
   state_since_ = steady_clock::now();
+  checked_at_ = state_since_;
   told_failure_ = false;
   reports_.log(Severity::kInfo, fmt::format("containerd {} answers on {} after {} ms", version.runtime_version(),
                                             layout().socket.native(), took.count()));

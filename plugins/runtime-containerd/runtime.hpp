@@ -9,8 +9,8 @@
 #include "plugins/runtime-containerd/event_stream.hpp"
 #include "plugins/runtime-containerd/settings.hpp"
 
+#include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -72,6 +72,7 @@ class Runtime {
   void went_down(const std::string& reason);
   void became_ready();
   bool take_lock();
+  void check_health();
   Status probe(std::chrono::milliseconds time);
   Status ensure_pause_image();
   bool has_image(const std::string& name);
@@ -96,6 +97,10 @@ class Runtime {
   bool supervises_ = false;
   std::chrono::steady_clock::time_point state_since_;
   bool told_failure_ = false;
+  std::chrono::steady_clock::time_point checked_at_;
+
+  enum class Check { kNone, kPending, kHung };
+  std::atomic<Check> check_ = Check::kNone;
 
   std::mutex mutex_;
   // Guarded by mutex_.

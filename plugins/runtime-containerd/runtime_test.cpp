@@ -41,6 +41,8 @@ class PrivateContainerd {
     settings_.run_folder = folder_ / "run";
     settings_.pause_image = ORLOP_PAUSE_IMAGE;
     settings_.shared_folders = {folder_ / "pods"};
+    settings_.check_interval = milliseconds(200);
+    settings_.hang_limit = milliseconds(4000);
     std::ofstream(folder_ / "program.tar", std::ios::binary)
         << containerd::image_archive({kImage, {"/program", "serve"}, {{"program", content_of(ORLOP_TEST_PROGRAM)}}});
     start();
@@ -210,6 +212,20 @@ TEST_P(ContainerdTest, KilledContainerdIsBackWithItsContainers) {
   EXPECT_EQ(after->status().state(), cri::CONTAINER_RUNNING);
   EXPECT_EQ(after->status().started_at(), before->status().started_at());
   EXPECT_TRUE(stop(id).is_ok());
+}
+
+TEST_P(ContainerdTest, HungContainerdIsKilledAndBack) {
+  std::string id = running_container("hang");
+  pid_t old = shared_containerd->pid();
+  ASSERT_EQ(::kill(old, SIGSTOP), 0);
+  auto end = steady_clock::now() + std::chrono::seconds(30);
+  while (shared_containerd->pid() == old && steady_clock::now() < end) {
+    (void)events(std::chrono::milliseconds(200));
+  }
+  EXPECT_NE(shared_containerd->pid(), old);
+  auto after = status(id);
+  ASSERT_TRUE(after.is_ok()) << after.message();
+  EXPECT_EQ(after->status().state(), cri::CONTAINER_RUNNING);
 }
 
 TEST_P(ContainerdTest, RestartedPluginTakesOverWhatRuns) {

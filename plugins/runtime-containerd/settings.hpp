@@ -4,6 +4,7 @@
 
 #include "orlop/result.hpp"
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <string>
@@ -43,6 +44,11 @@ struct Settings {
   bool private_mount_namespace = true;  // crun needs it where the cgroup layout is hybrid
   // Folders whose mounts made later on the machine must be seen by containers (the agent's volumes).
   std::vector<std::filesystem::path> shared_folders;
+
+  // A containerd that runs is asked for its state so often, and killed and started again when it has not answered for
+  // so long: containers go on, and nothing else would mend it.
+  std::chrono::milliseconds check_interval{10'000};
+  std::chrono::milliseconds hang_limit{30'000};
 
   // Where programs are looked for, in this order.
   std::vector<std::filesystem::path> program_path = {"/usr/local/sbin", "/usr/local/bin", "/usr/sbin",
