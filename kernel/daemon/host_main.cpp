@@ -1,13 +1,13 @@
 // orlop-host: hosts one plugin outside of the kernel's process. Started by orlopd, never by hand.
 #include "kernel/daemon/host_session.hpp"
 
-#include <CLI/CLI.hpp>
-#include <sys/prctl.h>
-#include <unistd.h>
-
 #include <csignal>
 #include <cstdio>
 #include <initializer_list>
+
+#include <CLI/CLI.hpp>
+#include <sys/prctl.h>
+#include <unistd.h>
 
 int main(int argc, char** argv) {
   // Before all else: this process must not outlive its kernel, however that ends.
@@ -25,8 +25,8 @@ int main(int argc, char** argv) {
     return 1;
   }
   ::prctl(PR_SET_NAME, options.name.substr(0, 15).c_str());
-  // A terminal's Ctrl-C reaches the whole group, but the end is the kernel's to say. Handlers, since what is ignored would
-  // be inherited by the processes that a plugin starts.
+  // A terminal's Ctrl-C reaches the whole group, but the end is the kernel's to say. Handlers, since what is ignored
+  // would be inherited by the processes that a plugin starts.
   struct sigaction nothing {};
   nothing.sa_handler = [](int) {};
   nothing.sa_flags = SA_RESTART;

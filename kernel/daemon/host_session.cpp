@@ -11,9 +11,6 @@
 #include "kernel/lifecycle/record_codec.hpp"
 #include "kernel/lifecycle/wake_timer.hpp"
 
-#include <fmt/format.h>
-#include <unistd.h>
-
 #include <atomic>
 #include <condition_variable>
 #include <cstdio>
@@ -25,6 +22,9 @@
 #include <optional>
 #include <unordered_map>
 #include <utility>
+
+#include <fmt/format.h>
+#include <unistd.h>
 
 namespace orlop::daemon {
 namespace {
@@ -106,11 +106,16 @@ class HostSession {
     const uint64_t id = frame->id;
     switch (frame->type) {
       case FrameType::kRecords:
-      case FrameType::kChanges: return on_batch(id, frame->fields);
-      case FrameType::kDone: return on_done(id, fields);
-      case FrameType::kInit: return post_main([this, id, config = std::string(fields.bytes())] { init(id, config); });
-      case FrameType::kStart: return post_main([this, id] { start(id); });
-      case FrameType::kStop: return post_main([this, id] { stop(id); });
+      case FrameType::kChanges:
+        return on_batch(id, frame->fields);
+      case FrameType::kDone:
+        return on_done(id, fields);
+      case FrameType::kInit:
+        return post_main([this, id, config = std::string(fields.bytes())] { init(id, config); });
+      case FrameType::kStart:
+        return post_main([this, id] { start(id); });
+      case FrameType::kStop:
+        return post_main([this, id] { stop(id); });
       case FrameType::kHandleCall: {
         std::string method(fields.bytes());
         std::string payload(fields.bytes());
@@ -121,13 +126,15 @@ class HostSession {
         });
         return;
       }
-      case FrameType::kWake: return post_wake(static_cast<uint32_t>(fields.number()));
+      case FrameType::kWake:
+        return post_wake(static_cast<uint32_t>(fields.number()));
       case FrameType::kPing: {
         const bool health = fields.number() != 0;
         dispatcher_.post([this, id, health] { ping(id, health); });
         return;
       }
-      default: protocol_error("a frame that only a host sends");
+      default:
+        protocol_error("a frame that only a host sends");
     }
   }
 
@@ -222,9 +229,8 @@ class HostSession {
       }
     }
     if (completion) {
-      completer_.post([completion = std::move(completion), code, bytes = std::string(payload)] {
-        completion(code, bytes);
-      });
+      completer_.post(
+          [completion = std::move(completion), code, bytes = std::string(payload)] { completion(code, bytes); });
     } else if (wait) {
       std::lock_guard lock(wait->mutex);
       wait->done = true;
@@ -386,7 +392,7 @@ class HostSession {
   std::shared_ptr<lifecycle::WakeTimer> wake_timer_;
 
   std::mutex pending_mutex_;
-  std::unordered_map<uint64_t, bus::AnswerFunction> completions_;    // guarded by pending_mutex_, as is all below
+  std::unordered_map<uint64_t, bus::AnswerFunction> completions_;  // guarded by pending_mutex_, as is all below
   std::unordered_map<uint64_t, std::shared_ptr<Wait>> waits_;
   uint64_t next_id_ = 1;
 

@@ -1,8 +1,9 @@
 // orlop-host's inside: one plugin, and the table of abi/host.h over a link to the kernel.
 //
-// Threads of the process, beside nng's: the main one runs init, start, stop and destroy; the dispatcher runs handle_call,
-// wake and health and answers the kernel's pings, so that a plugin that does not return from one of them is seen to hang;
-// the completer runs completions, so that reads work inside of them. The plugin's own threads call the table.
+// Threads of the process, beside nng's: the main one runs init, start, stop and destroy; the dispatcher runs
+// handle_call, wake and health and answers the kernel's pings, so that a plugin that does not return from one of them
+// is seen to hang; the completer runs completions, so that reads work inside of them. The plugin's own threads call the
+// table.
 #pragma once
 
 #include "orlop/result.hpp"

@@ -1,9 +1,9 @@
 #include "kernel/lifecycle/config_schema.hpp"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-
-#include <algorithm>
 
 namespace orlop::lifecycle {
 namespace {
@@ -14,7 +14,9 @@ const std::vector<std::string>& type_names() {
   static const std::vector<std::string> names{"object", "array", "string", "integer", "number", "boolean"};
   return names;
 }
-const std::string& name_of(Schema::Type type) { return type_names()[static_cast<std::size_t>(type)]; }
+const std::string& name_of(Schema::Type type) {
+  return type_names()[static_cast<std::size_t>(type)];
+}
 
 class Checker {
  public:
@@ -22,17 +24,21 @@ class Checker {
 
   void check(const Schema& schema, const Tree& tree, const std::string& where, Value& out) {
     switch (schema.type) {
-      case Schema::Type::kObject: return check_object(schema, tree, where, *out.mutable_struct_value());
-      case Schema::Type::kArray: return check_array(schema, tree, where, out);
-      case Schema::Type::kString: return check_string(schema, tree, where, out);
+      case Schema::Type::kObject:
+        return check_object(schema, tree, where, *out.mutable_struct_value());
+      case Schema::Type::kArray:
+        return check_array(schema, tree, where, out);
+      case Schema::Type::kString:
+        return check_string(schema, tree, where, out);
       case Schema::Type::kInteger:
-      case Schema::Type::kNumber: return check_number(schema, tree, where, out);
-      case Schema::Type::kBoolean: return check_boolean(schema, tree, where, out);
+      case Schema::Type::kNumber:
+        return check_number(schema, tree, where, out);
+      case Schema::Type::kBoolean:
+        return check_boolean(schema, tree, where, out);
     }
   }
 
-  void check_object(const Schema& schema, const Tree& tree, const std::string& where,
-                    google::protobuf::Struct& out) {
+  void check_object(const Schema& schema, const Tree& tree, const std::string& where, google::protobuf::Struct& out) {
     if (!tree.is_map() && !tree.is_null()) return wrong_type(schema, tree, where);
     for (const auto& [key, value] : tree.entries) {
       const Schema* property = schema.property(key);
@@ -47,7 +53,8 @@ class Checker {
     }
     for (const auto& name : schema.required) {
       if (tree.find(name) == nullptr) {
-        add(tree, fmt::format("{} lacks the key {}", where, name), fmt::format("add `{}: …`{}", name, about(schema, name)));
+        add(tree, fmt::format("{} lacks the key {}", where, name),
+            fmt::format("add `{}: …`{}", name, about(schema, name)));
       }
     }
     for (const auto& [name, property] : schema.properties) {
@@ -98,12 +105,18 @@ class Checker {
 
   static std::string example_of(const Schema& schema) {
     switch (schema.type) {
-      case Schema::Type::kObject: return "write `key: value` lines below it";
-      case Schema::Type::kArray: return "write `- item` lines below it, or [a, b]";
-      case Schema::Type::kString: return "write a word, in quotes when in doubt";
-      case Schema::Type::kInteger: return "write a whole number without quotes";
-      case Schema::Type::kNumber: return "write a number without quotes";
-      case Schema::Type::kBoolean: return "write true or false";
+      case Schema::Type::kObject:
+        return "write `key: value` lines below it";
+      case Schema::Type::kArray:
+        return "write `- item` lines below it, or [a, b]";
+      case Schema::Type::kString:
+        return "write a word, in quotes when in doubt";
+      case Schema::Type::kInteger:
+        return "write a whole number without quotes";
+      case Schema::Type::kNumber:
+        return "write a number without quotes";
+      case Schema::Type::kBoolean:
+        return "write true or false";
     }
     return "";
   }
@@ -176,7 +189,9 @@ class Checker {
     bool boolean = false;
     double number = 0;
     switch (tree.kind) {
-      case Tree::Kind::kNull: out.set_null_value(google::protobuf::NULL_VALUE); break;
+      case Tree::Kind::kNull:
+        out.set_null_value(google::protobuf::NULL_VALUE);
+        break;
       case Tree::Kind::kScalar:
         if (read_boolean(tree, boolean)) {
           out.set_bool_value(boolean);
@@ -276,9 +291,8 @@ class SchemaParser {
         bad(value, "additionalProperties is neither true, nor false, nor a schema");
       }
     } else {
-      const std::string meant =
-          nearest(word, {"type", "properties", "required", "default", "enum", "minimum", "maximum", "pattern", "items",
-                         "description", "additionalProperties"});
+      const std::string meant = nearest(word, {"type", "properties", "required", "default", "enum", "minimum",
+                                               "maximum", "pattern", "items", "description", "additionalProperties"});
       bad(value, fmt::format("the word {} is not known in a config schema", word),
           meant.empty() ? "see sdk/README.md, \"The manifest\"" : fmt::format("did you mean {}?", meant));
     }

@@ -11,8 +11,6 @@
 
 #include "kernel/lifecycle/yaml_tree.hpp"
 
-#include <google/protobuf/struct.pb.h>
-
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -20,6 +18,8 @@
 #include <string>
 #include <utility>
 #include <vector>
+
+#include <google/protobuf/struct.pb.h>
 
 namespace orlop::lifecycle {
 
@@ -44,9 +44,9 @@ struct Schema {
 // Reads a schema; adds to `problems` what is wrong with it. Never null.
 std::shared_ptr<const Schema> parse_schema(const Tree& tree, Problems& problems);
 
-// Holds `settings` (kNull: nothing was written) against the schema; fills defaults in; what is wrong goes to `problems`,
-// each with a way to mend it. `where` names the section for sentences. The result is complete only when nothing was
-// added. Numbers become doubles, as google.protobuf.Value has no others.
+// Holds `settings` (kNull: nothing was written) against the schema; fills defaults in; what is wrong goes to
+// `problems`, each with a way to mend it. `where` names the section for sentences. The result is complete only when
+// nothing was added. Numbers become doubles, as google.protobuf.Value has no others.
 google::protobuf::Struct check_settings(const Schema& schema, const Tree& settings, const std::string& where,
                                         Problems& problems);
 

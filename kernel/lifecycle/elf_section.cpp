@@ -1,14 +1,14 @@
 #include "kernel/lifecycle/elf_section.hpp"
 
+#include <cerrno>
+#include <cstring>
+#include <vector>
+
 #include <elf.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
-#include <vector>
 
 namespace orlop::lifecycle {
 namespace {
@@ -41,7 +41,9 @@ class File {
 };
 
 // Whether [offset, offset + size) lies inside of a file of `total` bytes.
-bool inside(uint64_t offset, uint64_t size, uint64_t total) { return offset <= total && size <= total - offset; }
+bool inside(uint64_t offset, uint64_t size, uint64_t total) {
+  return offset <= total && size <= total - offset;
+}
 
 }  // namespace
 

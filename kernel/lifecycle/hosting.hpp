@@ -1,8 +1,8 @@
 // One run of one plugin, in one of the two ways: inline (inline_hosting.cpp) or isolated (isolated_hosting.cpp). The
 // manager drives it and cannot tell which it is, but by what it does with a fault.
 //
-// Order of use: begin → init → start → deliver* → stop → close. Each of init, start and stop is answered once through its
-// function, unless on_fault came first; after on_fault only close() follows. close() is never left out.
+// Order of use: begin → init → start → deliver* → stop → close. Each of init, start and stop is answered once through
+// its function, unless on_fault came first; after on_fault only close() follows. close() is never left out.
 //
 // Threads: the methods from the manager's lane; deliver from any thread. The functions given in run on any thread.
 #pragma once
@@ -25,7 +25,7 @@ struct HostingSpec {
   std::string host_program;  // orlop-host; isolated only
   std::string socket;        // isolated only
   int64_t hang_ns = 500'000'000;
-  std::function<void(const std::string& reason)> on_fault;      // at most once
+  std::function<void(const std::string& reason)> on_fault;            // at most once
   std::function<void(bool ok, const std::string& reason)> on_health;  // about once a second, after start
 };
 

@@ -7,29 +7,33 @@
 #include "kernel/lifecycle/plugin_library.hpp"
 #include "kernel/lifecycle/wake_timer.hpp"
 
-#include <fmt/format.h>
-
 #include <atomic>
 #include <exception>
 #include <mutex>
 #include <optional>
 #include <utility>
 
+#include <fmt/format.h>
+
 namespace orlop::lifecycle {
 namespace {
 
-orlop_slice slice_of_view(std::string_view view) { return slice_of_bytes(view); }
+orlop_slice slice_of_view(std::string_view view) {
+  return slice_of_bytes(view);
+}
 
 orlop_record to_abi(const store::RecordView& record) {
-  return {slice_of_view(record.key.kind), slice_of_view(record.key.name_space), slice_of_view(record.key.name),
-          record.revision,                record.create_revision,              slice_of_view(record.value)};
+  return {slice_of_view(record.key.kind), slice_of_view(record.key.name_space),
+          slice_of_view(record.key.name), record.revision,
+          record.create_revision,         slice_of_view(record.value)};
 }
 
 orlop_change to_abi(const store::ChangeView& change) {
   orlop_change out{};
   out.type = static_cast<int32_t>(change.type);
-  out.record = {slice_of_view(change.key.kind), slice_of_view(change.key.name_space), slice_of_view(change.key.name),
-                change.revision,                change.create_revision,              slice_of_view(change.value)};
+  out.record = {slice_of_view(change.key.kind), slice_of_view(change.key.name_space),
+                slice_of_view(change.key.name), change.revision,
+                change.create_revision,         slice_of_view(change.value)};
   out.previous_revision = change.previous_revision;
   if (change.previous_value) out.previous_value = slice_of_view(*change.previous_value);
   return out;
@@ -169,7 +173,9 @@ class InlineHosting final : public Hosting, public std::enable_shared_from_this<
       }
       asked_at_ = 0;
       spec_.on_health(code == ORLOP_OK,
-                      code == ORLOP_OK ? "" : fmt::format("its health check says {}", reason_of(bus::code_from_number(static_cast<uint64_t>(code)))));
+                      code == ORLOP_OK ? ""
+                                       : fmt::format("its health check says {}",
+                                                     reason_of(bus::code_from_number(static_cast<uint64_t>(code)))));
     });
   }
 
@@ -240,7 +246,8 @@ class InlineHosting final : public Hosting, public std::enable_shared_from_this<
 
   static void respond(void* context, uint64_t call_id, orlop_code code, orlop_slice payload) {
     (void)guarded([&] {
-      of(context).context_->respond(call_id, bus::code_from_number(static_cast<uint64_t>(code)), view_of_slice(payload));
+      of(context).context_->respond(call_id, bus::code_from_number(static_cast<uint64_t>(code)),
+                                    view_of_slice(payload));
       return Status();
     });
   }

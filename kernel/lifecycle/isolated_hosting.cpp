@@ -4,10 +4,7 @@
 #include "kernel/lifecycle/hosting.hpp"
 #include "kernel/lifecycle/lane.hpp"
 #include "kernel/lifecycle/record_codec.hpp"
-#include "orlop/abi/host.h"
-
-#include <fmt/format.h>
-#include <unistd.h>
+#include "orlop/abi/plugin.h"
 
 #include <algorithm>
 #include <atomic>
@@ -17,6 +14,9 @@
 #include <map>
 #include <mutex>
 #include <utility>
+
+#include <fmt/format.h>
+#include <unistd.h>
 
 namespace orlop::lifecycle {
 namespace {
@@ -158,12 +158,12 @@ class IsolatedHosting final : public Hosting, public std::enable_shared_from_thi
   std::atomic<bool> faulted_{false};
 
   std::mutex mutex_;
-  std::map<uint64_t, Done> waiting_;      // guarded by mutex_
-  std::vector<std::string> held_back_;    // guarded by mutex_
-  uint64_t next_id_ = 1;                  // guarded by mutex_
-  bool greeted_ = false;                  // guarded by mutex_
-  bool exited_ = false;                   // guarded by mutex_
-  Done stop_done_;                        // guarded by mutex_
+  std::map<uint64_t, Done> waiting_;    // guarded by mutex_
+  std::vector<std::string> held_back_;  // guarded by mutex_
+  uint64_t next_id_ = 1;                // guarded by mutex_
+  bool greeted_ = false;                // guarded by mutex_
+  bool exited_ = false;                 // guarded by mutex_
+  Done stop_done_;                      // guarded by mutex_
   std::condition_variable end_;
 
   int64_t begun_at_ = 0;
@@ -194,8 +194,9 @@ Status IsolatedHosting::begin() {
     send(writer);
   });
   ProcessSpec process;
-  process.arguments = {spec_.host_program, "--socket",    spec_.socket, "--file", spec_.file,
-                       "--name",           spec_.plugin, "--parent",   std::to_string(::getpid())};
+  process.arguments = {spec_.host_program, "--socket", spec_.socket,
+                       "--file",           spec_.file, "--name",
+                       spec_.plugin,       "--parent", std::to_string(::getpid())};
   auto log = context_;
   process.on_line = [log](std::string_view line, bool from_stderr) {
     log->log(from_stderr ? ORLOP_WARN : ORLOP_INFO, line);
@@ -239,7 +240,8 @@ void IsolatedHosting::on_frame(std::string_view bytes) {
   }
   const uint64_t id = frame->id;
   switch (frame->type) {
-    case FrameType::kDone: return on_done(id, fields);
+    case FrameType::kDone:
+      return on_done(id, fields);
     case FrameType::kGet:
     case FrameType::kList:
     case FrameType::kPull: {
@@ -265,7 +267,8 @@ void IsolatedHosting::on_frame(std::string_view bytes) {
       });
       return;
     }
-    default: return on_simple(frame->type, id, fields);
+    default:
+      return on_simple(frame->type, id, fields);
   }
 }
 
@@ -301,7 +304,8 @@ void IsolatedHosting::on_simple(FrameType type, uint64_t id, bus::Reader& fields
       number.number(context_->revision());
       return send_done(id, Code::kOk, number.view());
     }
-    default: return malformed(fmt::format("a frame of the type {}, which is the kernel's", static_cast<int>(type)));
+    default:
+      return malformed(fmt::format("a frame of the type {}, which is the kernel's", static_cast<int>(type)));
   }
 }
 
@@ -368,8 +372,8 @@ void IsolatedHosting::read(FrameType type, uint64_t id, const std::string& reque
     });
   } else {
     auto visit = [&](const store::RecordView& view) {
-      write_record(batch, {view.key.kind, view.key.name_space, view.key.name, view.value, view.revision,
-                           view.create_revision});
+      write_record(
+          batch, {view.key.kind, view.key.name_space, view.key.name, view.value, view.revision, view.create_revision});
       flush(kBatchBytes);
       return !broken;
     };

@@ -2,9 +2,9 @@
 
 #include "orlop/v1/kernel.pb.h"
 
-#include <fmt/format.h>
-
 #include <atomic>
+
+#include <fmt/format.h>
 
 namespace orlop::lifecycle {
 namespace {

@@ -3,8 +3,6 @@
 // Threads: post from any thread, also from the lane's own. stop() not from the lane's own.
 #pragma once
 
-#include <pthread.h>
-
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -12,6 +10,8 @@
 #include <string>
 #include <thread>
 #include <utility>
+
+#include <pthread.h>
 
 namespace orlop::lifecycle {
 

@@ -1,5 +1,8 @@
 #include "kernel/lifecycle/log_book.hpp"
 
+#include <algorithm>
+#include <ctime>
+
 #include <fcntl.h>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
@@ -8,19 +11,21 @@
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 
-#include <algorithm>
-#include <ctime>
-
 namespace orlop::lifecycle {
 namespace {
 
 std::string_view name_of(LogLevel level) {
   switch (level) {
-    case LogLevel::kTrace: return "TRACE";
-    case LogLevel::kDebug: return "DEBUG";
-    case LogLevel::kInfo: return "INFO";
-    case LogLevel::kWarn: return "WARN";
-    case LogLevel::kError: return "ERROR";
+    case LogLevel::kTrace:
+      return "TRACE";
+    case LogLevel::kDebug:
+      return "DEBUG";
+    case LogLevel::kInfo:
+      return "INFO";
+    case LogLevel::kWarn:
+      return "WARN";
+    case LogLevel::kError:
+      return "ERROR";
   }
   return "INFO";
 }
@@ -70,8 +75,8 @@ std::string LogBook::format(int64_t at_unix_ns, LogLevel level, std::string_view
   const auto seconds = static_cast<std::time_t>(at_unix_ns / 1'000'000'000);
   std::tm utc{};
   gmtime_r(&seconds, &utc);
-  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z {:<5} {}: {}", utc, at_unix_ns / 1'000'000 % 1000, name_of(level), name,
-                     text);
+  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z {:<5} {}: {}", utc, at_unix_ns / 1'000'000 % 1000, name_of(level),
+                     name, text);
 }
 
 void LogBook::write(std::string_view name, LogLevel level, std::string_view text) {
@@ -104,7 +109,8 @@ std::vector<LogEntry> LogBook::lines(std::string_view name, uint64_t after_seque
   if (ring == rings_.end()) return {};
   const auto& all = ring->second.lines;
   auto from = std::find_if(all.begin(), all.end(), [&](const LogEntry& e) { return e.sequence > after_sequence; });
-  if (tail > 0 && static_cast<std::size_t>(all.end() - from) > tail) from = all.end() - static_cast<std::ptrdiff_t>(tail);
+  if (tail > 0 && static_cast<std::size_t>(all.end() - from) > tail)
+    from = all.end() - static_cast<std::ptrdiff_t>(tail);
   return {from, all.end()};
 }
 

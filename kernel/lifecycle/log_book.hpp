@@ -76,10 +76,10 @@ class LogBook {
   const LogLevel level_;
   const std::string file_;
   mutable std::mutex mutex_;
-  std::shared_ptr<spdlog::logger> sink_;               // guarded by mutex_
-  std::unordered_map<std::string, Ring> rings_;        // guarded by mutex_
-  std::unordered_map<uint64_t, Waiter> waiters_;       // guarded by mutex_
-  uint64_t next_ticket_ = 1;                           // guarded by mutex_
+  std::shared_ptr<spdlog::logger> sink_;          // guarded by mutex_
+  std::unordered_map<std::string, Ring> rings_;   // guarded by mutex_
+  std::unordered_map<uint64_t, Waiter> waiters_;  // guarded by mutex_
+  uint64_t next_ticket_ = 1;                      // guarded by mutex_
 };
 
 // The level of that name: trace, debug, info, warn, error.

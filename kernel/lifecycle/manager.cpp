@@ -2,12 +2,12 @@
 
 #include "orlop/v1/api.pb.h"
 
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-
 #include <algorithm>
 #include <chrono>
 #include <utility>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 namespace orlop::lifecycle {
 
@@ -50,7 +50,8 @@ void Manager::stop() {
       instance->restart_after_stop = false;
       if (instance->hosting) continue;
       cancel_timer(*instance);
-      if (instance->state != State::kFailed && instance->state != State::kQuarantined) instance->state = State::kStopped;
+      if (instance->state != State::kFailed && instance->state != State::kQuarantined)
+        instance->state = State::kStopped;
     }
     stop_next();
   });
@@ -88,7 +89,8 @@ void Manager::cancel_timer(Instance& instance) {
   instance.timer = 0;
 }
 
-// ------------------------------------------------------------------------------------------------------------- starting
+// -------------------------------------------------------------------------------------------------------------
+// starting
 
 void Manager::prepare_all() {
   for (auto& instance : instances_) {
@@ -139,9 +141,12 @@ bool Manager::hopeless(const Instance& instance) const {
   switch (instance.state) {
     case State::kFailed:
     case State::kQuarantined:
-    case State::kStopped: return true;
-    case State::kWaiting: return instance.blocked;
-    default: return false;
+    case State::kStopped:
+      return true;
+    case State::kWaiting:
+      return instance.blocked;
+    default:
+      return false;
   }
 }
 
@@ -158,8 +163,9 @@ void Manager::look_at(Instance& instance) {
     }
     if (met) continue;
     instance.blocked = all_hopeless;
-    instance.reason = fmt::format("it waits for the capability {} of plugin {}, which is {}{}{}", need.capability,
-                                  best->spec.name, name_of(best->state), best->reason.empty() ? "" : ": ", best->reason);
+    instance.reason =
+        fmt::format("it waits for the capability {} of plugin {}, which is {}{}{}", need.capability, best->spec.name,
+                    name_of(best->state), best->reason.empty() ? "" : ": ", best->reason);
     return;
   }
   for (const std::size_t provider : instance.plan.after) {
@@ -201,16 +207,16 @@ void Manager::begin_run(Instance& instance) {
   }
   auto actor = std::make_shared<gate::Actor>(
       gate::Actor{instance.spec.name, instance.manifest->reads, instance.manifest->writes});
-  auto context = std::make_shared<PluginContext>(
-      kernel_, instance.spec.name, std::move(actor),
-      [this, &instance, run = instance.run](bool ready, std::string reason) {
-        lane_.post([this, &instance, run, ready, reason = std::move(reason)] {
-          if (instance.run != run) return;
-          instance.reported_ready = ready;
-          instance.ready_reason = reason;
-          changed();
-        });
-      });
+  auto context =
+      std::make_shared<PluginContext>(kernel_, instance.spec.name, std::move(actor),
+                                      [this, &instance, run = instance.run](bool ready, std::string reason) {
+                                        lane_.post([this, &instance, run, ready, reason = std::move(reason)] {
+                                          if (instance.run != run) return;
+                                          instance.reported_ready = ready;
+                                          instance.ready_reason = reason;
+                                          changed();
+                                        });
+                                      });
   HostingSpec spec;
   spec.plugin = instance.spec.name;
   spec.file = instance.spec.file;
@@ -263,13 +269,13 @@ void Manager::on_started(Instance& instance, const Status& status) {
 }
 
 void Manager::describe(Instance& instance) {
-  kernel_.router.call_plugin(
-      instance.spec.name, "orlop.v1.Kinds/Describe", v1::DescribeRequest().SerializeAsString(), 10'000,
-      [this, &instance, run = instance.run](Code code, std::string_view payload) {
-        lane_.post([this, &instance, run, code, payload = std::string(payload)] {
-          if (instance.run == run && instance.state == State::kStarting) on_described(instance, code, payload);
-        });
-      });
+  kernel_.router.call_plugin(instance.spec.name, "orlop.v1.Kinds/Describe", v1::DescribeRequest().SerializeAsString(),
+                             10'000, [this, &instance, run = instance.run](Code code, std::string_view payload) {
+                               lane_.post([this, &instance, run, code, payload = std::string(payload)] {
+                                 if (instance.run == run && instance.state == State::kStarting)
+                                   on_described(instance, code, payload);
+                               });
+                             });
 }
 
 void Manager::on_described(Instance& instance, Code code, const std::string& payload) {
@@ -304,7 +310,8 @@ void Manager::run_on(Instance& instance) {
   advance();
 }
 
-// ------------------------------------------------------------------------------------------------------ ends and faults
+// ------------------------------------------------------------------------------------------------------ ends and
+// faults
 
 void Manager::release(Instance& instance, const std::string& reason) {
   cancel_timer(instance);
@@ -337,10 +344,11 @@ void Manager::fault(Instance& instance, const std::string& reason) {
   }
   if (verdict.quarantine) {
     instance.state = State::kQuarantined;
-    kernel_.logs.error("kernel", fmt::format("plugin {} is quarantined after {} faults within {} s, the last: {}; start it "
-                                             "again with `orlop plugin restart {}`",
-                                             instance.spec.name, RestartPolicy::kFaultsMax,
-                                             RestartPolicy::kWindowNs / 1'000'000'000, reason, instance.spec.name));
+    kernel_.logs.error(
+        "kernel", fmt::format("plugin {} is quarantined after {} faults within {} s, the last: {}; start it "
+                              "again with `orlop plugin restart {}`",
+                              instance.spec.name, RestartPolicy::kFaultsMax, RestartPolicy::kWindowNs / 1'000'000'000,
+                              reason, instance.spec.name));
     return advance();
   }
   ++instance.restarts;
@@ -361,9 +369,9 @@ void Manager::fault(Instance& instance, const std::string& reason) {
 void Manager::begin_stop(Instance& instance) {
   kernel_.router.detach(instance.spec.name, "it is being stopped");
   after(instance, options_.stop_ns_max, [this](Instance& slow) {
-    kernel_.logs.error("kernel", fmt::format("plugin {} did not stop within {} s and is {}", slow.spec.name,
-                                             options_.stop_ns_max / 1'000'000'000,
-                                             slow.spec.isolated ? "killed" : "left behind"));
+    kernel_.logs.error(
+        "kernel", fmt::format("plugin {} did not stop within {} s and is {}", slow.spec.name,
+                              options_.stop_ns_max / 1'000'000'000, slow.spec.isolated ? "killed" : "left behind"));
     slow.hosting->kill();
     on_stopped(slow, {});
   });
@@ -385,7 +393,8 @@ void Manager::on_stopped(Instance& instance, const Status&) {
 void Manager::stop_next() {
   Instance* last = nullptr;
   for (auto& instance : instances_) {
-    if (instance->hosting && (last == nullptr || instance->start_sequence > last->start_sequence)) last = instance.get();
+    if (instance->hosting && (last == nullptr || instance->start_sequence > last->start_sequence))
+      last = instance.get();
   }
   if (last != nullptr) return begin_stop(*last);
   {
@@ -401,14 +410,18 @@ void Manager::changed() {
   });
   {
     std::lock_guard lock(mutex_);
+    if (settled_ == settled) return;
     settled_ = settled;
   }
-  if (settled) settled_changed_.notify_all();
+  if (!settled) return;
+  settled_changed_.notify_all();
+  if (options_.on_settled) options_.on_settled();
 }
 
 void Manager::restart(std::string name, std::function<void(Status)> done) {
   lane_.post([this, name = std::move(name), done = std::move(done)] {
-    auto found = std::find_if(instances_.begin(), instances_.end(), [&](const auto& i) { return i->spec.name == name; });
+    auto found =
+        std::find_if(instances_.begin(), instances_.end(), [&](const auto& i) { return i->spec.name == name; });
     if (found == instances_.end()) return done({Code::kNotFound, fmt::format("there is no plugin {}", name)});
     Instance& instance = **found;
     if (stopping_) return done({Code::kUnavailable, "the kernel is stopping"});

@@ -1,6 +1,5 @@
 // How the manager shows its plugins.
 #include "kernel/lifecycle/manager.hpp"
-
 #include "orlop/v1/kernel.pb.h"
 
 #include <fmt/format.h>
@@ -10,13 +9,20 @@ namespace orlop::lifecycle {
 
 const char* Manager::name_of(State state) {
   switch (state) {
-    case State::kWaiting: return "Waiting";
-    case State::kStarting: return "Starting";
-    case State::kRunning: return "Running";
-    case State::kBackoff: return "Backoff";
-    case State::kQuarantined: return "Quarantined";
-    case State::kStopped: return "Stopped";
-    case State::kFailed: return "Failed";
+    case State::kWaiting:
+      return "Waiting";
+    case State::kStarting:
+      return "Starting";
+    case State::kRunning:
+      return "Running";
+    case State::kBackoff:
+      return "Backoff";
+    case State::kQuarantined:
+      return "Quarantined";
+    case State::kStopped:
+      return "Stopped";
+    case State::kFailed:
+      return "Failed";
   }
   return "";
 }

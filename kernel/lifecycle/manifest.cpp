@@ -3,11 +3,11 @@
 #include "kernel/lifecycle/elf_section.hpp"
 #include "orlop/abi/types.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <charconv>
 #include <regex>
+
+#include <fmt/format.h>
 
 namespace orlop::lifecycle {
 namespace {
@@ -39,7 +39,7 @@ class ManifestParser {
   }
 
   void read(Manifest& manifest) {
-    static const std::vector<std::string> known{"name",     "version",  "abi",         "description", "provides",
+    static const std::vector<std::string> known{"name",     "version",     "abi",   "description", "provides",
                                                 "requires", "permissions", "ready", "config"};
     for (const auto& [key, value] : tree_.entries) {
       if (std::find(known.begin(), known.end(), key) != known.end()) continue;
@@ -138,7 +138,8 @@ class ManifestParser {
     for (const auto& item : list->items) {
       only(item, {"capability", "optional"}, "requires");
       Manifest::Required required{capability_of(item, "requires"), false};
-      if (const Tree* optional = item.find("optional"); optional != nullptr && !read_boolean(*optional, required.optional)) {
+      if (const Tree* optional = item.find("optional");
+          optional != nullptr && !read_boolean(*optional, required.optional)) {
         bad(*optional, "optional is neither true nor false");
       }
       manifest.requirements.push_back(std::move(required));
@@ -164,13 +165,16 @@ bool Manifest::provides_capability(std::string_view capability) const {
   return std::any_of(provides.begin(), provides.end(), [&](const Provided& p) { return p.capability == capability; });
 }
 
-std::string Manifest::abi() const { return fmt::format("{}.{}", abi_major, abi_minor); }
+std::string Manifest::abi() const {
+  return fmt::format("{}.{}", abi_major, abi_minor);
+}
 
 Status check_abi(uint32_t major, uint32_t minor, const std::string& file) {
   if (major != ORLOP_ABI_MAJOR) {
-    return {Code::kInvalid, fmt::format("{} is built for the plugin ABI {}.{}; this kernel has {}.{}: build it again with "
-                                        "this kernel's sdk",
-                                        file, major, minor, ORLOP_ABI_MAJOR, ORLOP_ABI_MINOR)};
+    return {Code::kInvalid,
+            fmt::format("{} is built for the plugin ABI {}.{}; this kernel has {}.{}: build it again with "
+                        "this kernel's sdk",
+                        file, major, minor, ORLOP_ABI_MAJOR, ORLOP_ABI_MINOR)};
   }
   if (minor > ORLOP_ABI_MINOR) {
     return {Code::kInvalid, fmt::format("{} needs the plugin ABI {}.{}, which is newer than this kernel's {}.{}: use a "

@@ -30,7 +30,7 @@ struct Manifest {
   uint32_t abi_minor = 0;
   std::vector<Provided> provides;
   std::vector<Required> requirements;
-  std::vector<std::string> reads;   // kinds; "*": all
+  std::vector<std::string> reads;  // kinds; "*": all
   std::vector<std::string> writes;
   bool reports_readiness = false;
   std::shared_ptr<const Schema> config;  // never null

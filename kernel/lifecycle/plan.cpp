@@ -1,9 +1,9 @@
 #include "kernel/lifecycle/plan.hpp"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-
-#include <algorithm>
 
 namespace orlop::lifecycle {
 namespace {
@@ -44,10 +44,10 @@ class Planner {
       if (required.optional || provided_by_itself(i, required.capability)) continue;
       PlanEntry::Need need{required.capability, providers_of(required.capability, i)};
       if (need.providers.empty() && entries_[i].refusal.empty()) {
-        entries_[i].refusal =
-            fmt::format("plugin {} requires the capability {}, which no plugin that can be loaded provides; add or mend "
-                        "one that does, or disable {}",
-                        plugins_[i].name, required.capability, plugins_[i].name);
+        entries_[i].refusal = fmt::format(
+            "plugin {} requires the capability {}, which no plugin that can be loaded provides; add or mend "
+            "one that does, or disable {}",
+            plugins_[i].name, required.capability, plugins_[i].name);
       }
       entries_[i].needs.push_back(std::move(need));
     }
@@ -89,20 +89,20 @@ class Planner {
     for (auto it = start; it != path.end(); ++it) {
       const auto& need = blocking(*it);
       names.push_back(plugins_[*it].name);
-      steps.push_back(
-          fmt::format("{} requires {} of {}", plugins_[*it].name, need.capability, plugins_[need.providers.front()].name));
+      steps.push_back(fmt::format("{} requires {} of {}", plugins_[*it].name, need.capability,
+                                  plugins_[need.providers.front()].name));
     }
-    const std::string sentence =
-        fmt::format("plugins {} require each other in a cycle, so none of them can start first: {}; make one of these "
-                    "requirements optional, or disable one of the plugins",
-                    fmt::join(names, " and "), fmt::join(steps, ", "));
+    const std::string sentence = fmt::format(
+        "plugins {} require each other in a cycle, so none of them can start first: {}; make one of these "
+        "requirements optional, or disable one of the plugins",
+        fmt::join(names, " and "), fmt::join(steps, ", "));
     for (auto it = start; it != path.end(); ++it) entries_[*it].refusal = sentence;
     for (auto it = path.begin(); it != start; ++it) {
       if (!entries_[*it].refusal.empty()) continue;
       const auto& need = blocking(*it);
-      entries_[*it].refusal = fmt::format("plugin {} requires the capability {} of {}, which cannot start: {}",
-                                          plugins_[*it].name, need.capability, plugins_[need.providers.front()].name,
-                                          sentence);
+      entries_[*it].refusal =
+          fmt::format("plugin {} requires the capability {} of {}, which cannot start: {}", plugins_[*it].name,
+                      need.capability, plugins_[need.providers.front()].name, sentence);
     }
   }
 

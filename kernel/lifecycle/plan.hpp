@@ -30,7 +30,8 @@ struct PlanEntry {
   std::vector<std::size_t> after;
 };
 
-// `built_in`: capabilities that are always there. Indices are those of `plugins`, which stand in the order of the config.
+// `built_in`: capabilities that are always there. Indices are those of `plugins`, which stand in the order of the
+// config.
 std::vector<PlanEntry> make_plan(const std::vector<PlanInput>& plugins, const std::vector<std::string>& built_in);
 
 }  // namespace orlop::lifecycle

@@ -2,9 +2,9 @@
 
 #include "orlop/v1/store.pb.h"
 
-#include <fmt/format.h>
-
 #include <utility>
+
+#include <fmt/format.h>
 
 namespace orlop::lifecycle {
 namespace {
@@ -87,8 +87,12 @@ void PluginContext::log(int64_t level, std::string_view message) {
   kernel_.logs.write(plugin_, known ? static_cast<LogLevel>(level) : LogLevel::kInfo, message);
 }
 
-uint64_t PluginContext::revision() { return kernel_.store.current_revision(); }
+uint64_t PluginContext::revision() {
+  return kernel_.store.current_revision();
+}
 
-void PluginContext::set_ready(bool ready, std::string_view reason) { on_ready_(ready, std::string(reason)); }
+void PluginContext::set_ready(bool ready, std::string_view reason) {
+  on_ready_(ready, std::string(reason));
+}
 
 }  // namespace orlop::lifecycle

@@ -4,16 +4,16 @@
 #include "kernel/bus/wire.hpp"
 #include "kernel/lifecycle/manifest.hpp"
 
-#include <boost/dll/shared_library.hpp>
-#include <dlfcn.h>
-#include <fmt/format.h>
-
 #include <cstddef>
 #include <cstring>
 #include <filesystem>
 #include <mutex>
 #include <new>
 #include <unordered_map>
+
+#include <boost/dll/shared_library.hpp>
+#include <dlfcn.h>
+#include <fmt/format.h>
 
 namespace orlop::lifecycle {
 namespace {
@@ -68,9 +68,8 @@ Result<const orlop_entry*> load_entry(const std::string& path) {
   uint64_t magic = 0;
   std::memcpy(&magic, address, sizeof magic);
   if (magic != ORLOP_PLUGIN_MAGIC) {
-    return Status(Code::kInvalid,
-                  fmt::format("{} exports {}, but not an Orlop plugin's: its magic is {:#x}, not {:#x}", path, kSymbol,
-                              magic, static_cast<uint64_t>(ORLOP_PLUGIN_MAGIC)));
+    return Status(Code::kInvalid, fmt::format("{} exports {}, but not an Orlop plugin's: its magic is {:#x}, not {:#x}",
+                                              path, kSymbol, magic, static_cast<uint64_t>(ORLOP_PLUGIN_MAGIC)));
   }
   uint32_t versions[2] = {};
   std::memcpy(versions, static_cast<const char*>(address) + offsetof(orlop_entry, abi_major), sizeof versions);
@@ -78,8 +77,8 @@ Result<const orlop_entry*> load_entry(const std::string& path) {
   uint32_t size = 0;
   std::memcpy(&size, static_cast<const char*>(address) + offsetof(orlop_entry, size), sizeof size);
   if (size < sizeof(orlop_entry)) {
-    return Status(Code::kInvalid, fmt::format("{} exports {} of {} bytes, {} are needed", path, kSymbol, size,
-                                              sizeof(orlop_entry)));
+    return Status(Code::kInvalid,
+                  fmt::format("{} exports {} of {} bytes, {} are needed", path, kSymbol, size, sizeof(orlop_entry)));
   }
   const auto* entry = static_cast<const orlop_entry*>(address);
   if (entry->create == nullptr) return Status(Code::kInvalid, fmt::format("{} has no create function", path));

@@ -26,9 +26,12 @@ Result<orlop_plugin> create_plugin(const orlop_entry& entry, const orlop_host& h
 Status run_init(const orlop_plugin& plugin, std::string_view config);
 Status run_start(const orlop_plugin& plugin);
 
-inline orlop_slice slice_of_bytes(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
+inline orlop_slice slice_of_bytes(std::string_view bytes) {
+  return {bytes.data(), bytes.size()};
+}
 inline std::string_view view_of_slice(orlop_slice slice) {
-  return slice.data == nullptr ? std::string_view() : std::string_view(static_cast<const char*>(slice.data), slice.size);
+  return slice.data == nullptr ? std::string_view()
+                               : std::string_view(static_cast<const char*>(slice.data), slice.size);
 }
 
 }  // namespace orlop::lifecycle

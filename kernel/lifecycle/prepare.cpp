@@ -1,10 +1,10 @@
 #include "kernel/lifecycle/prepare.hpp"
 
-#include <fmt/format.h>
-#include <sys/stat.h>
-
 #include <cerrno>
 #include <cstring>
+
+#include <fmt/format.h>
+#include <sys/stat.h>
 
 namespace orlop::lifecycle {
 namespace {
@@ -44,7 +44,9 @@ Prepared prepare_plugin(const PluginSpec& spec) {
   return prepared;
 }
 
-std::string own_folder(const std::string& parent, const std::string& plugin) { return parent + "/plugins/" + plugin; }
+std::string own_folder(const std::string& parent, const std::string& plugin) {
+  return parent + "/plugins/" + plugin;
+}
 
 void add_reserved_settings(google::protobuf::Struct& settings, const PluginSpec& spec, const std::string& node_name,
                            const Folders& folders) {

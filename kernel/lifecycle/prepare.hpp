@@ -40,8 +40,8 @@ struct Prepared {
 
 Prepared prepare_plugin(const PluginSpec& spec);
 
-// What the kernel adds to every plugin's settings, under the reserved key "orlop": node, name, instance, folders (config,
-// data, run, plugins, bin; own_data and own_run: the plugin's alone).
+// What the kernel adds to every plugin's settings, under the reserved key "orlop": node, name, instance, folders
+// (config, data, run, plugins, bin; own_data and own_run: the plugin's alone).
 void add_reserved_settings(google::protobuf::Struct& settings, const PluginSpec& spec, const std::string& node_name,
                            const Folders& folders);
 

@@ -1,5 +1,14 @@
 #include "kernel/lifecycle/process.hpp"
 
+#include <atomic>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <mutex>
+#include <thread>
+#include <unordered_map>
+
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
@@ -10,15 +19,6 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <atomic>
-#include <cerrno>
-#include <csignal>
-#include <cstdio>
-#include <cstring>
-#include <mutex>
-#include <thread>
-#include <unordered_map>
 
 extern char** environ;
 
@@ -130,7 +130,8 @@ class EpollHub final : public ProcessHub {
       source.partial.append(buffer, static_cast<std::size_t>(got));
       std::size_t from = 0;
       for (std::size_t end; (end = source.partial.find('\n', from)) != std::string::npos; from = end + 1) {
-        if (end > from) source.child->spec.on_line(std::string_view(source.partial).substr(from, end - from), from_stderr);
+        if (end > from)
+          source.child->spec.on_line(std::string_view(source.partial).substr(from, end - from), from_stderr);
       }
       source.partial.erase(0, from);
       if (source.partial.size() > kLineBytesMax) {
@@ -174,8 +175,8 @@ class EpollHub final : public ProcessHub {
   int wake_ = -1;
   std::atomic<bool> stopping_{false};
   std::mutex mutex_;
-  std::unordered_map<int, Source> sources_;       // guarded by mutex_; removed by the thread alone
-  std::unordered_map<pid_t, int> children_;       // guarded by mutex_; the pidfd of each child not yet reaped
+  std::unordered_map<int, Source> sources_;  // guarded by mutex_; removed by the thread alone
+  std::unordered_map<pid_t, int> children_;  // guarded by mutex_; the pidfd of each child not yet reaped
   std::thread thread_;
 };
 

@@ -9,13 +9,13 @@
 
 #include "orlop/result.hpp"
 
-#include <sys/types.h>
-
 #include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <sys/types.h>
 
 namespace orlop::lifecycle {
 

@@ -27,7 +27,9 @@ inline void write_change(bus::Writer& writer, uint64_t type, const CodedRecord& 
   writer.number(previous_revision).bytes(previous_value);
 }
 
-inline orlop_slice as_slice(std::string_view view) { return {view.data(), view.size()}; }
+inline orlop_slice as_slice(std::string_view view) {
+  return {view.data(), view.size()};
+}
 
 inline orlop_record read_record(bus::Reader& reader) {
   orlop_record record{};

@@ -1,8 +1,8 @@
 #include "kernel/lifecycle/wake_hub.hpp"
 
-#include <pthread.h>
-
 #include <algorithm>
+
+#include <pthread.h>
 
 namespace orlop::lifecycle {
 
@@ -12,7 +12,9 @@ WakeHub::WakeHub(store::Store& store, bus::Doorbell* doorbell) : store_(store), 
       [this](store::Revision revision, std::span<const std::string> kinds) { committed(revision, kinds); });
 }
 
-WakeHub::~WakeHub() { stop(); }
+WakeHub::~WakeHub() {
+  stop();
+}
 
 WakeHub::Token WakeHub::add(std::function<void()> wake) {
   std::lock_guard lock(mutex_);

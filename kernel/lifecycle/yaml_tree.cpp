@@ -1,12 +1,12 @@
 #include "kernel/lifecycle/yaml_tree.hpp"
 
-#include <fmt/format.h>
-#include <yaml-cpp/yaml.h>
-
 #include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <numeric>
+
+#include <fmt/format.h>
+#include <yaml-cpp/yaml.h>
 
 namespace orlop::lifecycle {
 namespace {
@@ -32,8 +32,9 @@ struct Converter {
     if (stop) return tree;
     if (depth > kDepthMax || ++values > kValuesMax) {
       stop = true;
-      complain(tree.line, depth > kDepthMax ? fmt::format("nested deeper than {} levels", kDepthMax)
-                                            : fmt::format("more than {} values, aliases included", kValuesMax),
+      complain(tree.line,
+               depth > kDepthMax ? fmt::format("nested deeper than {} levels", kDepthMax)
+                                 : fmt::format("more than {} values, aliases included", kValuesMax),
                "write it flatter");
       return tree;
     }
@@ -87,10 +88,14 @@ const Tree* Tree::find(std::string_view key) const {
 
 std::string Tree::describe() const {
   switch (kind) {
-    case Kind::kNull: return "nothing";
-    case Kind::kScalar: return fmt::format("\"{}\"", scalar.substr(0, 80));
-    case Kind::kList: return "a list";
-    case Kind::kMap: return "a map";
+    case Kind::kNull:
+      return "nothing";
+    case Kind::kScalar:
+      return fmt::format("\"{}\"", scalar.substr(0, 80));
+    case Kind::kList:
+      return "a list";
+    case Kind::kMap:
+      return "a map";
   }
   return "";
 }

@@ -49,7 +49,8 @@ struct Tree {
   [[nodiscard]] Problem problem(std::string what, std::string mend = {}) const;
 };
 
-// Parses one document. Empty text gives an empty map. Failures: what is wrong, with file and line; a key twice; a limit.
+// Parses one document. Empty text gives an empty map. Failures: what is wrong, with file and line; a key twice; a
+// limit.
 struct YamlOutcome {
   Tree tree;
   Problems problems;  // empty: it is good
@@ -60,7 +61,7 @@ YamlOutcome parse_yaml(std::string_view text, const std::string& file);
 void overlay(Tree& base, const Tree& over);
 
 // Scalars as what they say. False: it is no such thing.
-bool read_boolean(const Tree& tree, bool& value);   // true, false
+bool read_boolean(const Tree& tree, bool& value);  // true, false
 bool read_integer(const Tree& tree, int64_t& value);
 bool read_number(const Tree& tree, double& value);
 
