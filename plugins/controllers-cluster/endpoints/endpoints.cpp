@@ -72,10 +72,10 @@ Result<Outcome> EndpointsController::reconcile(const ObjectKey& key) {
   }
   // Without a selector the endpoints are somebody else's business.
   if (service->object.spec().selector().empty() || service->object.spec().type() == "ExternalName") return Outcome{};
-  const auto& selector = service->object.spec().selector();
-  const auto first = std::min_element(selector.begin(), selector.end());
+  const std::map<std::string, std::string> wanted(service->object.spec().selector().begin(),
+                                                  service->object.spec().selector().end());
+  const auto first = wanted.begin();
   ORLOP_ASSIGN(auto pods, pods_.list(key.name_space, "label/" + first->first + "=" + first->second));
-  const std::map<std::string, std::string> wanted(selector.begin(), selector.end());
   std::erase_if(pods, [&](const Stored<kube::Pod>& pod) { return !selects(wanted, pod.object.metadata().labels()); });
   ORLOP_TRY(write_slices(service->object, pods));
   ORLOP_TRY(write_endpoints(service->object, pods));

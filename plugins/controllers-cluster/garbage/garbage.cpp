@@ -56,17 +56,17 @@ std::vector<std::string> GarbageCollector::kinds() const {
 }
 
 void GarbageCollector::observe(const ChangeView& change, KeyQueue& queue) {
-  auto meta = object_meta::parse(change.record.value);
-  if (!meta) return;
+  auto view = meta::parse(change.record.value);
+  if (!view) return;
   if (change.type == ChangeType::kDeleted) {
-    queue.add({"gone", std::string(meta->uid)});
+    queue.add({"gone", std::string(view->uid)});
     return;
   }
   const auto& record = change.record;
-  if (change.type == ChangeType::kCreated && !meta->owner_uids.empty()) {
+  if (change.type == ChangeType::kCreated && !view->owner_uids.empty()) {
     queue.add(pack("check", record.kind, record.name_space, record.name));
   }
-  if (meta->deletion_timestamp && (meta->has_finalizer(kForeground) || meta->has_finalizer(kOrphan))) {
+  if (view->deletion_timestamp && (view->has_finalizer(kForeground) || view->has_finalizer(kOrphan))) {
     queue.add(pack("end", record.kind, record.name_space, record.name));
   }
 }
