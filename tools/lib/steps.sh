@@ -8,6 +8,12 @@
 #   die_with_log FILE TEXT [MEND]   the same, after the last lines of FILE
 #   run_logged FILE CMD ...  runs CMD with its output appended to FILE; a sign of life each 30 s
 
+# A command in the background does not hear Ctrl-C; it is ended with the script. A script with an EXIT trap of its own
+# calls this in it.
+steps_child=
+steps_end_child() { [ -z "$steps_child" ] || kill "$steps_child" 2>/dev/null || true; }
+trap steps_end_child EXIT
+
 steps_started=$SECONDS
 steps_count=0
 steps_all=0
@@ -45,6 +51,7 @@ run_logged() {
   printf '\n$ %s\n' "$*" >>"$log"
   "$@" >>"$log" 2>&1 </dev/null &
   pid=$!
+  steps_child=$pid
   while kill -0 "$pid" 2>/dev/null; do
     sleep 0.2
     if [ $(((SECONDS - started) % 30)) -eq 29 ]; then
@@ -52,5 +59,6 @@ run_logged() {
       sleep 1
     fi
   done
+  steps_child=
   wait "$pid"
 }
