@@ -144,6 +144,10 @@ TEST(GoldenTest, ProtobufToJson) {
     std::string out;
     to_json(*message, envelope->api_version, envelope->kind, out);
     EXPECT_EQ(out, golden.json);
+    std::string transcoded;
+    ASSERT_TRUE(
+        wire_to_json(*message->GetDescriptor(), envelope->raw, envelope->api_version, envelope->kind, transcoded));
+    EXPECT_EQ(transcoded, golden.json);
   }
 }
 

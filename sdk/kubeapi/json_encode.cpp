@@ -298,10 +298,7 @@ class Encoder {
 
 }  // namespace
 
-void to_json(const pb::Message& message, std::string_view api_version, std::string_view kind, std::string& out) {
-  const TypeTable& table = TypeTable::of(*message.GetDescriptor());
-  Encoder encoder(out);
-  if (table.shape() != JsonShape::kObject) return encoder.message_value(message, table);
+bool begin_object(std::string_view api_version, std::string_view kind, std::string& out) {
   out += '{';
   bool first = true;
   if (!kind.empty()) {
@@ -314,6 +311,14 @@ void to_json(const pb::Message& message, std::string_view api_version, std::stri
     append_json_string(api_version, out);
     first = false;
   }
+  return first;
+}
+
+void to_json(const pb::Message& message, std::string_view api_version, std::string_view kind, std::string& out) {
+  const TypeTable& table = TypeTable::of(*message.GetDescriptor());
+  Encoder encoder(out);
+  if (table.shape() != JsonShape::kObject) return encoder.message_value(message, table);
+  bool first = begin_object(api_version, kind, out);
   encoder.fields(message, table, first);
   out += '}';
 }

@@ -29,6 +29,9 @@ std::string round_trip(std::string_view json, std::string_view api_version = "",
   if (!decoded) return "error: " + decoded.message();
   std::string out;
   to_json(message, api_version, kind, out);
+  std::string transcoded;
+  EXPECT_TRUE(wire_to_json(*Message::descriptor(), message.SerializeAsString(), api_version, kind, transcoded));
+  EXPECT_EQ(transcoded, out);
   return out;
 }
 
@@ -163,6 +166,28 @@ TEST(JsonTest, CustomResourceDefinitions) {
       R"("additionalProperties":false,"dependencies":{"a":["b"],"c":{"type":"object"}}}}}]},)"
       R"("status":{"conditions":null,"acceptedNames":{"plural":"","kind":""},"storedVersions":null}})";
   EXPECT_EQ(round_trip<CustomResourceDefinition>(json), json);
+}
+
+TEST(JsonTest, DamagedBytesAreTold) {
+  Pod pod;
+  pod.mutable_metadata()->set_name("web");
+  pod.mutable_spec()->add_containers()->set_image("nginx");
+  const std::string wire = pod.SerializeAsString();
+  size_t refused = 0;
+  for (size_t length = 1; length < wire.size(); ++length) {
+    std::string out = "before";
+    if (!wire_to_json(*Pod::descriptor(), std::string_view(wire).substr(0, length), "v1", "Pod", out)) {
+      EXPECT_EQ(out, "before");
+      ++refused;
+    }
+  }
+  EXPECT_GT(refused, 10u);
+  // A message in two parts is their sum.
+  Pod other;
+  other.mutable_metadata()->set_namespace_("default");
+  std::string out;
+  ASSERT_TRUE(wire_to_json(*Pod::descriptor(), wire + other.SerializeAsString(), "", "", out));
+  EXPECT_NE(out.find(R"("metadata":{"name":"web","namespace":"default")"), std::string::npos) << out;
 }
 
 TEST(JsonTest, TypeOfADocument) {

@@ -125,6 +125,11 @@ TypeTable::TypeTable(const pb::Descriptor& descriptor) : descriptor_(descriptor)
     for (int i = 0; i < descriptor.field_count(); ++i)
       fields_.push_back(make_field(*descriptor.field(i), std::nullopt));
   }
+  for (size_t i = 0; i < fields_.size(); ++i) {
+    const auto number = static_cast<size_t>(fields_[i]->descriptor->number());
+    if (number >= by_number_.size()) by_number_.resize(number + 1, -1);
+    by_number_[number] = static_cast<int16_t>(i);
+  }
   // A list that holds nothing says so with []: clients in other languages stumble over null.
   const auto* metadata = descriptor.FindFieldByName("metadata");
   if (metadata != nullptr && metadata->message_type() != nullptr && metadata->message_type()->name() == "ListMeta") {

@@ -60,6 +60,10 @@ class TypeTable {
   [[nodiscard]] const std::vector<std::unique_ptr<TableField>>& fields() const { return fields_; }
   // The entry and its index (0 … entry_count() - 1), or nullptr.
   [[nodiscard]] const JsonEntry* find(std::string_view json_name) const;
+  // The index in fields() of a field number, -1 when there is none.
+  [[nodiscard]] int index_of_number(uint32_t number) const {
+    return number < by_number_.size() ? by_number_[number] : -1;
+  }
   [[nodiscard]] size_t index_of(const JsonEntry* entry) const { return static_cast<size_t>(entry - entries_.data()); }
   [[nodiscard]] size_t entry_count() const { return entries_.size(); }
 
@@ -70,8 +74,12 @@ class TypeTable {
   bool has_type_meta_ = false;
   JsonShape shape_;
   std::vector<std::unique_ptr<TableField>> fields_;
+  std::vector<int16_t> by_number_;
   std::vector<JsonEntry> entries_;
   std::vector<int32_t> slots_;  // open addressing over entries_; -1: free
 };
+
+// Appends the brace and the two names, each unless it is empty; true while no comma is due.
+bool begin_object(std::string_view api_version, std::string_view kind, std::string& out);
 
 }  // namespace orlop::kube
