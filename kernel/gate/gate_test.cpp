@@ -544,6 +544,31 @@ TEST_F(GateTest, FinalizersHoldAnObjectUntilTheLastIsGone) {
   EXPECT_FALSE(exists());
 }
 
+TEST_F(GateTest, AProviderMayHoldAnObjectUntilItsContentIsGone) {
+  create();
+  providers.answer = [](const v1::AdmitRequest& asked) {
+    v1::AdmitResponse out;
+    auto* verdict = out.add_verdicts();
+    const auto& review = asked.reviews(0);
+    verdict->set_value(review.write().verb() == v1::DELETE ? review.current() : review.write().value());
+    verdict->set_hold(review.write().subresource() != "finalize");
+    return out;
+  };
+  const auto held = gate->commit_and_wait(controller, request(v1::DELETE));
+  ASSERT_TRUE(held) << held.message();
+  EXPECT_FALSE(held->written(0).deleted());
+  EXPECT_EQ(metadata_of(held->written(0).value()).deletion_timestamp().seconds(), now_s);
+  const auto kept = gate->commit_and_wait(controller, request(v1::UPDATE, object({}, "spec")));
+  ASSERT_TRUE(kept) << kept.message();
+  EXPECT_FALSE(kept->written(0).deleted());
+  auto release = request(v1::UPDATE, object({}, "spec"));
+  release.mutable_writes(0)->set_subresource("finalize");
+  const auto gone = gate->commit_and_wait(controller, release);
+  ASSERT_TRUE(gone) << gone.message();
+  EXPECT_TRUE(gone->written(0).deleted());
+  EXPECT_FALSE(exists());
+}
+
 TEST_F(GateTest, AProviderMaySayWhatADeletionLeavesBehind) {
   create();
   providers.answer = [](const v1::AdmitRequest& asked) {

@@ -98,6 +98,7 @@ Status Transaction::check_request() {
     if (!item.call_out) {
       *item.verdict.mutable_index_terms() = write.index_terms();
       if (write.has_grace_seconds()) item.verdict.set_grace_seconds(write.grace_seconds());
+      item.verdict.set_hold(write.hold());
     }
     if (write.verb() == v1::CREATE) item.uid = meta::format_uid(gate_->options_.random_16());
   }
@@ -244,6 +245,7 @@ v1::AdmitRequest Transaction::admit_request(const std::vector<std::size_t>& item
     write->clear_admitted();
     write->clear_index_terms();
     write->clear_grace_seconds();
+    write->clear_hold();
     if (write->verb() == v1::CREATE) {
       auto value = meta::prepare_create(subject(item), write->value(), rules(item), item.uid, now_s_);
       failure = value.status();
@@ -319,7 +321,7 @@ Status Transaction::plan(Item& item, const v1::Write& write) {
     ORLOP_ASSIGN(auto update,
                  meta::prepare_update(subject(item), item.current, value, rules(item), write.subresource()));
     item.value = std::move(update.value);
-    item.plan = update.remove ? Item::Plan::kRemove : Item::Plan::kPut;
+    item.plan = update.remove && !item.verdict.hold() ? Item::Plan::kRemove : Item::Plan::kPut;
   }
   item.terms.assign(item.verdict.index_terms().begin(), item.verdict.index_terms().end());
   ORLOP_ASSIGN(const auto view, meta::parse(item.value));
@@ -333,6 +335,7 @@ Status Transaction::plan_delete(Item& item, const v1::Write& write) {
   if (options.has_grace_period_seconds()) request.grace_period_s = options.grace_period_seconds();
   request.propagation_policy = options.propagation_policy();
   if (item.verdict.has_grace_seconds()) request.granted_grace_s = item.verdict.grace_seconds();
+  request.hold = item.verdict.hold();
   const std::string& left_behind = item.call_out ? item.verdict.value() : write.value();
   ORLOP_ASSIGN(auto outcome, meta::prepare_delete(subject(item), item.current, request, now_s_, left_behind));
   item.value = std::move(outcome.value);

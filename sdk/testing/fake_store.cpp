@@ -187,6 +187,7 @@ Result<FakeStore::Planned> FakeStore::plan(const v1::Write& write, const Context
   } else {
     *verdict.mutable_index_terms() = write.index_terms();
     if (write.has_grace_seconds()) verdict.set_grace_seconds(write.grace_seconds());
+    verdict.set_hold(write.hold());
   }
   if (verdict.value().empty()) verdict.set_value(write.value());
   if (write.verb() == v1::DELETE) return plan_delete(write, *current, verdict, context.now_s);
@@ -200,7 +201,7 @@ Result<FakeStore::Planned> FakeStore::plan(const v1::Write& write, const Context
     ORLOP_ASSIGN(auto update,
                  meta::prepare_update(subject, current->value, verdict.value(), kind_rules, write.subresource()));
     planned.value = std::move(update.value);
-    if (update.remove) planned.action = Planned::Action::kRemove;
+    if (update.remove && !verdict.hold()) planned.action = Planned::Action::kRemove;
   }
   planned.terms.assign(verdict.index_terms().begin(), verdict.index_terms().end());
   ORLOP_ASSIGN(const auto view, meta::parse(planned.value));
@@ -219,6 +220,7 @@ Result<FakeStore::Planned> FakeStore::plan_delete(const v1::Write& write, const 
   if (options.has_grace_period_seconds()) request.grace_period_s = options.grace_period_seconds();
   request.propagation_policy = options.propagation_policy();
   if (verdict.has_grace_seconds()) request.granted_grace_s = verdict.grace_seconds();
+  request.hold = verdict.hold();
   ORLOP_ASSIGN(auto outcome,
                meta::prepare_delete(subject_of(write.key()), current.value, request, now_s, verdict.value()));
   Planned planned;

@@ -160,6 +160,8 @@ struct DeleteRequest {
   std::string_view propagation_policy;    // "", Orphan, Background, Foreground
   // What the kind's provider grants to an object that is not under deletion yet; unset: the kind knows no grace.
   std::optional<int64_t> granted_grace_s;
+  // The kind's provider says that the object has content of its own that must go first: it stays, marked, as with a finalizer.
+  bool hold = false;
 };
 
 struct DeleteOutcome {
@@ -248,7 +250,7 @@ inline Result<DeleteOutcome> prepare_delete(const Subject& subject, std::string_
     return outcome;
   }
   auto finalizers = detail::finalizers_after(view, policy);
-  if (finalizers.empty() && (!grace.graceful || grace.period_s == 0)) {
+  if (!request.hold && finalizers.empty() && (!grace.graceful || grace.period_s == 0)) {
     outcome.value = current;
     return outcome;
   }
