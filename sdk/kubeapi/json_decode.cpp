@@ -1,6 +1,6 @@
-#include "orlop/kube/json.hpp"
+#include "sdk/kubeapi/json_decode.hpp"
+
 #include "orlop/kube/quantity.hpp"
-#include "sdk/kubeapi/json_syntax.hpp"
 #include "sdk/kubeapi/json_values.hpp"
 #include "sdk/kubeapi/type_table.hpp"
 
@@ -11,7 +11,6 @@
 
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/message.h>
-#include <simdjson.h>
 
 namespace orlop::kube {
 namespace {
@@ -19,7 +18,6 @@ namespace {
 namespace pb = google::protobuf;
 namespace dom = simdjson::dom;
 
-constexpr size_t kDepthMax = 512;
 constexpr size_t kWarningsMax = 100;
 constexpr size_t kEntriesMax = 128;  // fields of one JSON object; the widest type has 44
 
@@ -453,79 +451,19 @@ class Decoder {
 
 }  // namespace
 
-struct JsonDocument::State {
-  dom::parser parser;
-  dom::element root;
-};
-
-JsonDocument::JsonDocument(std::unique_ptr<State> state) : state_(std::move(state)) {}
-JsonDocument::JsonDocument(JsonDocument&&) noexcept = default;
-JsonDocument& JsonDocument::operator=(JsonDocument&&) noexcept = default;
-JsonDocument::~JsonDocument() = default;
-
-Result<JsonDocument> JsonDocument::parse(std::string_view json, const DecodeOptions& options) {
-  if (json.size() > options.bytes_max) {
-    return Status(Code::kTooLarge, "request body is " + std::to_string(json.size()) + " bytes; the limit is " +
-                                       std::to_string(options.bytes_max));
-  }
-  auto state = std::make_unique<State>();
-  if (state->parser.allocate(std::max<size_t>(json.size(), 64), kDepthMax) != simdjson::SUCCESS) {
-    return Status(Code::kInternal, "no memory to parse a body of " + std::to_string(json.size()) + " bytes");
-  }
-  const simdjson::error_code error = state->parser.parse(json.data(), json.size(), true).get(state->root);
-  if (error == simdjson::SUCCESS) return JsonDocument(std::move(state));
-  if (error == simdjson::DEPTH_ERROR) return bad_request("exceeded max depth");
-  return bad_request(explain_json_error(json));
-}
-
-Result<TypeMeta> JsonDocument::type() const {
-  dom::object object;
-  if (state_->root.get(object) != simdjson::SUCCESS) {
-    return bad_request(
-        "json: cannot unmarshal " + std::string(kind_of_value(state_->root)) +
-        " into Go value of type struct { APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string "
-        "\"json:\\\"kind,omitempty\\\"\" }");
-  }
-  TypeMeta out;
-  for (const auto [name, value] : object) {
-    const bool is_kind = name == "kind";
-    if (!is_kind && name != "apiVersion") continue;
-    if (value.is_null()) continue;
-    std::string_view text;
-    if (value.get(text) != simdjson::SUCCESS) {
-      return bad_request("json: cannot unmarshal " + std::string(kind_of_value(value)) + " into Go struct field ." +
-                         std::string(name) + " of type string");
-    }
-    (is_kind ? out.kind : out.api_version) = text;
-  }
-  return out;
-}
-
-Result<Decoded> JsonDocument::decode(pb::Message& message, const DecodeOptions& options) const {
-  Decoded decoded;
+Status decode_json(dom::element root, pb::Message& message, Decoded& decoded) {
   Decoder decoder(decoded);
   const TypeTable& table = TypeTable::of(*message.GetDescriptor());
-  const Path root;
+  const Path path;
+  if (table.shape() != JsonShape::kObject) return decoder.value(root, message, table, nullptr, path);
   dom::object object;
-  if (table.shape() != JsonShape::kObject) {
-    ORLOP_TRY(decoder.value(state_->root, message, table, nullptr, root));
-  } else if (state_->root.get(object) == simdjson::SUCCESS) {
-    ORLOP_TRY(decoder.object(object, message, table, root));
-  } else {
-    return bad_request("json: cannot unmarshal " + std::string(kind_of_value(state_->root)) +
-                       " into Go value of type v1." + table.go_name());
-  }
-  if (options.strict && !decoded.warnings.empty()) {
-    std::string all = "strict decoding error: ";
-    for (size_t i = 0; i < decoded.warnings.size(); ++i) all += (i > 0 ? ", " : "") + decoded.warnings[i];
-    return bad_request(std::move(all));
-  }
-  return decoded;
+  if (root.get(object) == simdjson::SUCCESS) return decoder.object(object, message, table, path);
+  return bad_request("json: cannot unmarshal " + std::string(json_kind(root)) + " into Go value of type v1." +
+                     table.go_name());
 }
 
-Result<Decoded> from_json(std::string_view json, pb::Message& message, const DecodeOptions& options) {
-  ORLOP_ASSIGN(const JsonDocument document, JsonDocument::parse(json, options));
-  return document.decode(message, options);
+std::string_view json_kind(dom::element value) {
+  return kind_of_value(value);
 }
 
 }  // namespace orlop::kube

