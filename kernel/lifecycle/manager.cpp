@@ -105,7 +105,8 @@ void Manager::prepare_all() {
     }
     add_reserved_settings(prepared.settings, instance->spec, options_.node_name, options_.folders);
     instance->settings = prepared.settings.SerializeAsString();
-    for (const auto& provided : instance->manifest->provides) {
+    for (auto& provided : instance->manifest->provides) {
+      if (provided.instance == "$node") provided.instance = options_.node_name;
       kernel_.router.declare(provided.capability, provided.instance, instance->spec.name, instance->order);
     }
   }
