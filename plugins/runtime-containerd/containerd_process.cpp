@@ -114,7 +114,12 @@ Status ContainerdProcess::prepare() {
     fs::path program = find_program(name, settings_.program_path);
     if (!program.empty()) installed.push_back({name, program});
   }
-  ORLOP_ASSIGN(handler_, choose_handler(settings_.handler, installed));
+  HandlerChoice choice = settings_.handler;
+  // Both cgroup versions at once are more than crun takes, and only the namespace hides one of them.
+  if (choice == HandlerChoice::kAuto && !settings_.private_mount_namespace && has_hybrid_cgroups()) {
+    choice = HandlerChoice::kRunc;
+  }
+  ORLOP_ASSIGN(handler_, choose_handler(choice, installed));
   std::string config = containerd_config(settings_, layout_, installed, handler_);
   config_changed_ = content_of(layout_.config_file) != config;
   return config_changed_ ? write_file(layout_.config_file, config) : Status();

@@ -55,10 +55,7 @@ std::vector<MountEntry> mounts_now() {
 // others). Says 'y' on `ready` once the namespace stands, and lives until `hold` is closed at the other end.
 [[noreturn]] void hold_new_namespace(int ready, int hold) {
   bool ok = ::unshare(CLONE_NEWNS) == 0 && ::mount("", "/", nullptr, MS_REC | MS_SLAVE, nullptr) == 0;
-  struct statfs state {};
-  if (ok && ::statfs(kUnified, &state) == 0 && state.f_type == CGROUP2_SUPER_MAGIC) {
-    ok = ::umount2(kUnified, MNT_DETACH) == 0;
-  }
+  if (ok && has_hybrid_cgroups()) ok = ::umount2(kUnified, MNT_DETACH) == 0;
   // Shared again among those inside, so that mount propagation between containers works.
   ok = ok && ::mount("", "/", nullptr, MS_REC | MS_SHARED, nullptr) == 0;
   int error = ok ? 0 : errno;
@@ -124,6 +121,11 @@ Status prepare_pin(const Layout& layout) {
 }
 
 }  // namespace
+
+bool has_hybrid_cgroups() {
+  struct statfs state {};
+  return ::statfs(kUnified, &state) == 0 && state.f_type == CGROUP2_SUPER_MAGIC;
+}
 
 std::vector<MountEntry> parse_mountinfo(std::string_view text) {
   std::vector<MountEntry> out;

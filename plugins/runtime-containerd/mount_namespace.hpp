@@ -28,6 +28,9 @@ std::vector<MountEntry> parse_mountinfo(std::string_view text);
 // The mount that a path is on: the last one of those with the longest mount point. `path` is absolute and normal.
 const MountEntry* covering_mount(const std::vector<MountEntry>& mounts, const std::filesystem::path& path);
 
+// Whether the machine mounts cgroups of both versions, as crun does not accept it.
+bool has_hybrid_cgroups();
+
 // Gives the namespace's descriptor: that of the pin, or of a new one that is pinned then. In a new one the second
 // hierarchy of a hybrid cgroup layout is not mounted: crun refuses to start anything when it sees both. kForbidden: not
 // root, or no CAP_SYS_ADMIN.

@@ -24,6 +24,8 @@ using runtime_events::EventLog;
 using runtime_events::EventPage;
 
 constexpr const char* kVersion = "0.1.0";
+// A whole cluster starts within a moment here; its reader shall not have to list for that.
+constexpr size_t kEventsKept = 1u << 17;
 
 EventLog::Clock::time_point moment(int64_t monotonic) {
   return EventLog::Clock::time_point(
@@ -61,7 +63,7 @@ struct HollowRuntime::Core {
   Core(const Settings& settings, Clocks clocks, uint64_t identity, IpPool addresses)
       : settings(settings),
         clocks(std::move(clocks)),
-        log(fmt::format("{:016x}", identity)),
+        log(fmt::format("{:016x}", identity), kEventsKept),
         pods(std::move(addresses), (identity & 0x7fffffffu) << 16, [this](runtime_events::Event event) {
           outbox.push_back([this, event = std::move(event)] { log.append(event); });
         }) {
