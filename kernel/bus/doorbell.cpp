@@ -31,6 +31,8 @@ class NngDoorbell final : public Doorbell {
 
   Status open(const std::vector<std::string>& urls) {
     if (int error = nng_pub0_open(&socket_); error != 0) return cannot("open", urls.front(), error);
+    // Only this end knows when rings begin to reach a new subscriber; what was rung before, it must be told of.
+    nng_pipe_notify(socket_, NNG_PIPE_EV_ADD_POST, on_connected, this);
     for (const auto& url : urls) {
       if (url.starts_with(kIpc)) ::unlink(url.c_str() + kIpc.size());
       nng_listener listener = NNG_LISTENER_INITIALIZER;
@@ -54,6 +56,8 @@ class NngDoorbell final : public Doorbell {
   }
 
  private:
+  static void on_connected(nng_pipe, nng_pipe_ev, void* self) { static_cast<NngDoorbell*>(self)->ring(0, {}); }
+
   nng_socket socket_ = NNG_SOCKET_INITIALIZER;
   std::vector<std::string> paths_;
 };
@@ -75,7 +79,6 @@ class NngSubscriber final : public DoorbellSubscriber {
     nng_socket_set(socket_, NNG_OPT_SUB_SUBSCRIBE, "", 0);
     nng_socket_set_ms(socket_, NNG_OPT_RECONNMINT, 10);
     nng_socket_set_ms(socket_, NNG_OPT_RECONNMAXT, 500);
-    nng_pipe_notify(socket_, NNG_PIPE_EV_ADD_POST, on_connected, this);
     if (int error = nng_aio_alloc(&aio_, on_received, this); error != 0) return cannot("prepare", url, error);
     if (int error = nng_dial(socket_, url.c_str(), nullptr, NNG_FLAG_NONBLOCK); error != 0) {
       return cannot("connect to", url, error);
@@ -85,7 +88,6 @@ class NngSubscriber final : public DoorbellSubscriber {
   }
 
  private:
-  static void on_connected(nng_pipe, nng_pipe_ev, void* self) { static_cast<NngSubscriber*>(self)->on_ring_(0, {}); }
   static void on_received(void* self) { static_cast<NngSubscriber*>(self)->received(); }
 
   void received() {
@@ -101,7 +103,7 @@ class NngSubscriber final : public DoorbellSubscriber {
     const uint64_t revision = reader.number();
     const uint64_t count = reader.number();
     std::vector<std::string> touched;
-    bool wanted = kinds_.empty();
+    bool wanted = kinds_.empty() || count == 0;
     for (uint64_t i = 0; i < count && reader.ok(); ++i) {
       touched.emplace_back(reader.bytes());
       wanted = wanted || std::find(kinds_.begin(), kinds_.end(), touched.back()) != kinds_.end();

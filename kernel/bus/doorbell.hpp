@@ -4,7 +4,8 @@
 // were touched"; a subscriber that hears it pulls everything after its own cursor, so one ring that arrives makes up
 // for any number that did not. What could be missed for good is only the last ring before a silence, and that is met
 // from both ends: nng drops a ring only when a subscriber's buffer is full of others that it has yet to hear, and every
-// (re)connection rings once by itself, with revision 0 and no kinds, which means "look, whatever happened".
+// (re)connection is met with a ring of its own, with revision 0 and no kinds, which means "look, whatever happened";
+// the publisher sends it, once its rings reach the newcomer, so that none falls between.
 //
 // Ordering: rings of one publisher arrive in order. Delivery: at most once; folded by the subscriber at will.
 #pragma once
@@ -30,8 +31,8 @@ class Doorbell {
   virtual void ring(uint64_t revision, std::span<const std::string> kinds) = 0;
 };
 
-// `revision` 0: just connected, anything may have happened. The callback runs on a thread of nng and must do nothing
-// but wake.
+// `revision` 0: somebody has just connected, anything may have happened. The callback runs on a thread of nng and must
+// do nothing but wake.
 using RingFunction = std::function<void(uint64_t revision, const std::vector<std::string>& kinds)>;
 
 class DoorbellSubscriber {

@@ -40,6 +40,11 @@ bool Timer::cancel(Id id) {
   return true;
 }
 
+void Timer::settle() {
+  std::unique_lock lock(mutex_);
+  idle_.wait(lock, [this] { return !running_; });
+}
+
 void Timer::stop() {
   Queue dropped;
   {
@@ -69,10 +74,13 @@ void Timer::run() {
     }
     auto node = queue_.extract(queue_.begin());
     moment_by_id_.erase(node.key().second);
+    running_ = true;
     lock.unlock();
     node.mapped()();
     node.mapped() = nullptr;
     lock.lock();
+    running_ = false;
+    idle_.notify_all();
   }
 }
 

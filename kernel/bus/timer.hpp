@@ -32,6 +32,10 @@ class Timer {
   // True: it will not run. False: it has run, or is running now, or never was.
   bool cancel(Id id);
 
+  // Waits until the function that runs now, if any, has returned: what was cancelled before is then certainly over. Not
+  // from within a function that the timer runs.
+  void settle();
+
   // Ends the thread; what has not run yet is dropped. Not from within a function that the timer runs.
   void stop();
 
@@ -42,10 +46,12 @@ class Timer {
   const Clock& clock_;
   std::mutex mutex_;
   std::condition_variable changed_;
+  std::condition_variable idle_;
   Queue queue_;                                   // guarded by mutex_
   std::unordered_map<Id, int64_t> moment_by_id_;  // guarded by mutex_
   Id next_id_ = 1;                                // guarded by mutex_
   bool stopping_ = false;                         // guarded by mutex_
+  bool running_ = false;                          // guarded by mutex_
   std::thread thread_;
 };
 

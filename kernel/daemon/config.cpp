@@ -29,7 +29,10 @@ properties:
   node:
     type: object
     properties:
-      name: {type: string, pattern: '([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?)?', description: "small letters, digits, hyphens and dots"}
+      name:
+        type: string
+        pattern: '([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?)?'
+        description: "small letters, digits, hyphens and dots"
   folders:
     type: object
     properties:
@@ -58,7 +61,10 @@ properties:
       type: object
       required: [name]
       properties:
-        name: {type: string, pattern: '[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?', description: "small letters, digits and hyphens"}
+        name:
+          type: string
+          pattern: '[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?'
+          description: "small letters, digits and hyphens"
         file: {type: string}
         hosted: {type: string, enum: [inline, isolated]}
         trusted: {type: boolean}

@@ -33,6 +33,7 @@ class Daemon {
 
   ~Daemon() {
     if (router_) router_->detach("kernel", "the kernel is stopping");
+    logs_.forget_all();
     manager_.reset();
     if (gate_) gate_->stop();
     wakes_.reset();

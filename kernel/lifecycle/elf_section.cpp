@@ -65,7 +65,7 @@ Result<std::string> read_elf_section(const std::string& path, std::string_view n
   };
 
   Elf64_Ehdr header{};
-  if (total < sizeof header || !file.read(0, &header, sizeof header)) return broken("it is too short");
+  if (total < sizeof header || !file.read(0, &header, sizeof header)) return broken("it is no ELF file");
   if (std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0) return broken("it is no ELF file");
   if (header.e_ident[EI_CLASS] != ELFCLASS64) return broken("it is not for a 64-bit machine");
   constexpr unsigned char kOrder = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? ELFDATA2LSB : ELFDATA2MSB;

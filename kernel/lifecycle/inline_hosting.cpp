@@ -42,7 +42,7 @@ orlop_change to_abi(const store::ChangeView& change) {
 class InlineHosting final : public Hosting, public std::enable_shared_from_this<InlineHosting> {
  public:
   InlineHosting(HostingSpec spec, std::shared_ptr<PluginContext> context)
-      : spec_(std::move(spec)), context_(std::move(context)), lane_(spec_.plugin) {
+      : spec_(std::move(spec)), context_(std::move(context)), lane_(std::make_unique<Lane>(spec_.plugin)) {
     fill_table();
   }
 
@@ -51,15 +51,17 @@ class InlineHosting final : public Hosting, public std::enable_shared_from_this<
     if (abandoned_) {
       if (wake_timer_) wake_timer_->close();
       calls_.shut();
-      lane_.abandon();
+      // The plugin's thread hangs in the plugin. What it uses stays until the end of the process, which is near.
+      (void)lane_.release();
+      abandoned_self_ = shared_from_this();
       return;
     }
     end_use();
     context_->kernel().wakes.remove(token_);
-    lane_.post([this] {
+    lane_->post([this] {
       if (plugin_) plugin_->destroy(plugin_->self);
     });
-    lane_.stop();
+    lane_->stop();
   }
 
   Status begin() override {
@@ -71,7 +73,7 @@ class InlineHosting final : public Hosting, public std::enable_shared_from_this<
   }
 
   void init(std::string config, Done done) override {
-    lane_.post([this, config = std::move(config), done = std::move(done)] {
+    lane_->post([this, config = std::move(config), done = std::move(done)] {
       done(guarded([&]() -> Status {
         ORLOP_ASSIGN(const orlop_entry* entry, load_entry(spec_.file));
         ORLOP_ASSIGN(plugin_, create_plugin(*entry, table_, spec_.file));
@@ -81,7 +83,7 @@ class InlineHosting final : public Hosting, public std::enable_shared_from_this<
   }
 
   void start(Done done) override {
-    lane_.post([this, done = std::move(done)] {
+    lane_->post([this, done = std::move(done)] {
       Status status = guarded([&] { return run_start(*plugin_); });
       if (status.is_ok()) {
         started_ = true;
@@ -94,7 +96,7 @@ class InlineHosting final : public Hosting, public std::enable_shared_from_this<
   }
 
   void stop(Done done) override {
-    lane_.post([this, done = std::move(done)] {
+    lane_->post([this, done = std::move(done)] {
       started_ = false;
       calls_.close();  // nothing is handed in any more; what was handed in has returned
       if (plugin_) {
@@ -165,7 +167,7 @@ class InlineHosting final : public Hosting, public std::enable_shared_from_this<
     }
     if (!started_) return;
     asked_at_ = now;
-    lane_.post([this] {
+    lane_->post([this] {
       orlop_code code = ORLOP_OK;
       {
         const bus::Turnstile::Pass pass(calls_);
@@ -298,7 +300,8 @@ class InlineHosting final : public Hosting, public std::enable_shared_from_this<
   std::shared_ptr<Outstanding> outstanding_ = std::make_shared<Outstanding>();
   std::shared_ptr<WakeTimer> wake_timer_;
   WakeHub::Token token_ = 0;
-  Lane lane_;
+  std::shared_ptr<InlineHosting> abandoned_self_;
+  std::unique_ptr<Lane> lane_;
 };
 
 }  // namespace

@@ -43,16 +43,6 @@ class Lane {
     if (thread_.joinable()) thread_.join();
   }
 
-  // Gives the thread up: it may hang in a function of somebody else's. Only before the end of the process.
-  void abandon() {
-    {
-      std::lock_guard lock(mutex_);
-      stopping_ = true;
-      queue_.clear();
-    }
-    if (thread_.joinable()) thread_.detach();
-  }
-
  private:
   void run(const std::string& name) {
     pthread_setname_np(pthread_self(), name.substr(0, 15).c_str());

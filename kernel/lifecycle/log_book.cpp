@@ -132,6 +132,11 @@ void LogBook::forget(uint64_t ticket) {
   waiters_.erase(ticket);
 }
 
+void LogBook::forget_all() {
+  std::lock_guard lock(mutex_);
+  waiters_.clear();
+}
+
 Result<LogLevel> log_level_of(std::string_view name) {
   static constexpr std::string_view kNames[] = {"trace", "debug", "info", "warn", "error"};
   for (int32_t i = 0; i < 5; ++i) {

@@ -59,6 +59,7 @@ class LogBook {
   // it. Returns a ticket for forget(), 0 when it has run.
   uint64_t when_line(std::string_view name, uint64_t after_sequence, std::function<void()> function);
   void forget(uint64_t ticket);
+  void forget_all();
 
   static std::string format(int64_t at_unix_ns, LogLevel level, std::string_view name, std::string_view text);
 

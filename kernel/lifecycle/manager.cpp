@@ -26,6 +26,7 @@ Manager::Manager(const KernelParts& kernel, ProcessHub& processes, ManagerOption
 
 Manager::~Manager() {
   stop();
+  kernel_.timer.settle();
   lane_.stop();
 }
 
