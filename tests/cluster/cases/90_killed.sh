@@ -1,0 +1,90 @@
+# Killed and nothing lost. FEATURES C5 (one machine).
+
+container_starts() { # one line for each container: its id and when it was started
+  "$k" get pods -l app=my-dep \
+    -o 'jsonpath={range .items[*]}{.status.containerStatuses[0].containerID} {.status.containerStatuses[0].restartCount}{"\n"}{end}' | sort
+}
+plugin_host_pid() { pgrep -f "orlop-host.*$1" | while read -r pid; do
+  grep -qz "$work" "/proc/$pid/cmdline" && echo "$pid"; done | head -n 1; }
+
+test_killed_orlopd_loses_nothing() {
+  must "$k" create deployment my-dep --image=nginx --replicas=2
+  within 30 ready_replicas my-dep 2
+  container_starts >"$work/before.starts"
+  local round slowest=0 lost=0
+  : >"$work/acknowledged"
+  for round in $(seq "${ORLOP_TEST_KILLS:-20}"); do
+    (
+      for n in $(seq 200); do
+        code=$(api /api/v1/namespaces/default/configmaps -H 'Content-Type: application/json' -o /dev/null -w '%{http_code}' \
+          -d "{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"metadata\":{\"name\":\"k-$round-$n\",\"labels\":{\"killed\":\"1\"}}}" 2>/dev/null)
+        [ "$code" = 201 ] || break
+        echo "k-$round-$n" >>"$work/acknowledged"
+      done
+    ) &
+    writer=$!
+    sleep "0.$((RANDOM % 400 + 100))"
+    daemon_kill 9
+    wait $writer
+    began=$(date +%s%N)
+    daemon_start
+    within 10 ready
+    took=$((($(date +%s%N) - began) / 1000000))
+    [ $took -le $slowest ] || slowest=$took
+  done
+  echo "    slowest return: $slowest ms"
+  "$k" get configmaps -l killed=1 -o 'jsonpath={range .items[*]}{.metadata.name}{"\n"}{end}' | sort >"$work/present"
+  lost=$(sort "$work/acknowledged" | comm -23 - "$work/present" | grep -c .)
+  [ "$lost" = 0 ] || fail "$lost acknowledged writes are lost of $(grep -c . "$work/acknowledged")"
+  within 10 ready_replicas my-dep 2
+  container_starts >"$work/after.starts"
+  cmp -s "$work/before.starts" "$work/after.starts" || fail "containers restarted: $(diff "$work/before.starts" "$work/after.starts")"
+  must "$k" delete configmaps -l killed=1
+}
+
+hosts_back() { # each isolated plugin has a process that is not in the list of the killed
+  local plugin pid
+  for plugin in runtime-containerd net-iptables node-agent; do
+    pid=$(plugin_host_pid $plugin)
+    [ -n "$pid" ] && ! grep -qx "$pid" "$work/killed.pids" || return 1
+  done
+}
+
+test_killed_plugins_come_back() {
+  must "$k" create deployment my-dep --image=nginx --replicas=2
+  within 30 ready_replicas my-dep 2
+  container_starts >"$work/before.starts"
+  local plugin signal pid
+  for signal in 9 SEGV; do
+    for plugin in runtime-containerd net-iptables node-agent; do
+      pid=$(plugin_host_pid $plugin)
+      echo "$pid" >>"$work/killed.pids"
+      must kill -$signal "$pid"
+      must api /api/v1/namespaces/default/pods
+      within 2 hosts_back
+    done
+  done
+  must "$k" scale deployment my-dep --replicas=3
+  within 30 ready_replicas my-dep 3
+  must "$k" scale deployment my-dep --replicas=2
+  within 30 pod_count my-dep 2
+  [ "$(container_starts | comm -12 - "$work/before.starts" | grep -c .)" -ge 1 ] || fail "containers were restarted"
+}
+
+test_zz_power_cut() {
+  must "$k" create deployment my-dep --image=nginx --replicas=3
+  within 30 ready_replicas my-dep 3
+  # Everything dies at once and what was on tmpfs is gone.
+  "$root/tools/machine" clean --run "$work/run" --data "$work/data" --ties "$work" --snapshot "$work/before.json" --keep-data \
+    >"$work/clean.log" 2>&1
+  rm -rf "$work/run"
+  "$root/tools/images/registry" start --offline --state "$work/registry" --images "$images" --hosts "$work/etc/certs.d" \
+    >>"$work/registry.log" 2>&1
+  daemon_start
+  within 20 ready
+  within 60 restarted_three
+  within 60 ready_replicas my-dep 3
+  ip=$(field pod "$(pods_of my-dep | head -n 1)" '{.status.podIP}')
+  within 10 answers "http://$ip"
+}
+restarted_three() { [ "$("$k" get pods -l app=my-dep -o 'jsonpath={range .items[*]}{.status.containerStatuses[0].restartCount}{"\n"}{end}' | grep -c '[1-9]')" = 3 ]; }
