@@ -1,13 +1,13 @@
 /* Orlop plugin ABI: what a plugin gives the kernel. Id: orlop.plugin/1
  *
- * A plugin is one shared library that exports one symbol, `orlop_plugin_entry`, a constant. Its manifest is YAML in the ELF
- * section `orlop_manifest`, so that it can be read without loading the library (sdk/README.md, "The manifest").
+ * A plugin is one shared library that exports one symbol, `orlop_plugin_entry`, a constant. Its manifest is YAML in the
+ * ELF section `orlop_manifest`, so that it can be read without loading the library (sdk/README.md, "The manifest").
  *
  * Life: create → init → start → (handle_call, wake, health)* → stop → destroy. The kernel never unloads the library.
- * Threads: init, start, stop and destroy are called from one thread, one after another. handle_call, wake and health may be
- * called from any thread, also at the same time; they must return at once and do the work elsewhere: a plugin owns its
- * threads. A plugin that does not return from them for longer than the lifecycle's hang limit is taken for hung; isolated,
- * it is killed and started again.
+ * Threads: init, start, stop and destroy are called from one thread, one after another. handle_call, wake and health
+ * may be called from any thread, also at the same time; they must return at once and do the work elsewhere: a plugin
+ * owns its threads. A plugin that does not return from them for longer than the lifecycle's hang limit is taken for
+ * hung; isolated, it is killed and started again.
  */
 #ifndef ORLOP_ABI_PLUGIN_H
 #define ORLOP_ABI_PLUGIN_H
@@ -27,7 +27,8 @@ typedef struct orlop_plugin {
   uint32_t reserved;
   void* self; /* first argument of each function below; owned by the plugin until destroy() */
 
-  /* --- since 1.0 ---------------------------------------------------------------------------------------------------- */
+  /* --- since 1.0 ----------------------------------------------------------------------------------------------------
+   */
 
   /* Once, first. `config` is a google.protobuf.Struct that has passed the manifest's config schema, defaults filled in.
    * No call of a capability yet. On failure the plugin answers through `done` with an orlop.v1.Status (else an empty
@@ -40,8 +41,9 @@ typedef struct orlop_plugin {
   /* Stops intake, cancels, waits for its threads, returns. After it the plugin calls no host function. */
   void (*stop)(void* self);
 
-  /* A call of a capability that the plugin provides. `method` is "package.Service/Method". Both slices are valid during the
-   * call only. Answer with host->respond(call_id), from here or later from any thread. `deadline_ns`: monotonic clock. */
+  /* A call of a capability that the plugin provides. `method` is "package.Service/Method". Both slices are valid during
+   * the call only. Answer with host->respond(call_id), from here or later from any thread. `deadline_ns`: monotonic
+   * clock. */
   void (*handle_call)(void* self, uint64_t call_id, orlop_slice method, orlop_slice payload, int64_t deadline_ns);
 
   /* Something that was asked for has come: ORLOP_WAKE_CHANGES, ORLOP_WAKE_TIMER or both. Must do nothing but wake. */

@@ -18,8 +18,8 @@ extern "C" {
 #define ORLOP_ABI_MAJOR 1u
 #define ORLOP_ABI_MINOR 0u
 
-/* Bytes that somebody else owns. `data` may be NULL when `size` is 0. Valid for as long as the function that hands it over
- * says; where it says nothing, until that function returns. */
+/* Bytes that somebody else owns. `data` may be NULL when `size` is 0. Valid for as long as the function that hands it
+ * over says; where it says nothing, until that function returns. */
 typedef struct orlop_slice {
   const void* data;
   size_t size;
@@ -49,9 +49,9 @@ enum {
   ORLOP_CANCELLED = 17
 };
 
-/* Ends a request that was begun earlier. Called exactly once, from any thread, possibly before the function that began it
- * returns. `payload` is the answer when `code` is ORLOP_OK, else an orlop.v1.Status message; valid during the call only.
- * Must return soon: it may run on the kernel's committer. */
+/* Ends a request that was begun earlier. Called exactly once, from any thread, possibly before the function that began
+ * it returns. `payload` is the answer when `code` is ORLOP_OK, else an orlop.v1.Status message; valid during the call
+ * only. Must return soon: it may run on the kernel's committer. */
 typedef void (*orlop_completion)(void* user, orlop_code code, orlop_slice payload);
 
 #ifdef __cplusplus
