@@ -8,6 +8,7 @@
 #include "plugins/net-iptables/pod_network.hpp"
 #include "plugins/net-iptables/proxy.hpp"
 
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -22,6 +23,8 @@
 namespace orlop::net {
 
 namespace {
+
+constexpr std::chrono::minutes kLeasePeriod(10);
 
 // Ids out of runtime.v1.ListPodSandboxResponse: field 1, repeated PodSandbox, whose field 1 is the id.
 Result<std::set<std::string>> sandbox_ids(std::string_view response) {
@@ -41,12 +44,14 @@ Result<std::set<std::string>> sandbox_ids(std::string_view response) {
   return ids;
 }
 
-// Functions in their order, on one thread.
+// Functions in their order, on one thread; and one of them again and again.
 class Worker {
  public:
   ~Worker() { stop(); }
-  void start() {
+  void start(std::chrono::seconds period, std::function<void()> regular) {
     running_ = true;
+    period_ = period;
+    regular_ = std::move(regular);
     thread_ = std::thread([this] { run(); });
   }
   // What has not begun is dropped.
@@ -70,10 +75,13 @@ class Worker {
   void run() {
     std::unique_lock lock(mutex_);
     for (;;) {
-      changed_.wait(lock, [this] { return !running_ || !tasks_.empty(); });
+      const bool asked = changed_.wait_for(lock, period_, [this] { return !running_ || !tasks_.empty(); });
       if (!running_) return;
-      auto task = std::move(tasks_.front());
-      tasks_.pop_front();
+      auto task = regular_;
+      if (asked) {
+        task = std::move(tasks_.front());
+        tasks_.pop_front();
+      }
       lock.unlock();
       task();
       lock.lock();
@@ -84,6 +92,8 @@ class Worker {
   std::condition_variable changed_;
   std::deque<std::function<void()>> tasks_;  // guarded by mutex_
   bool running_ = false;                     // guarded by mutex_
+  std::chrono::seconds period_{};            // constant while the thread runs, as is regular_
+  std::function<void()> regular_;
   std::thread thread_;
 };
 
@@ -131,7 +141,7 @@ class NetIptables final : public Plugin, private v1::Network, private v1::Proxy 
   }
 
   Status start() override {
-    worker_.start();
+    worker_.start(kLeasePeriod, [this] { free_leases(); });
     return proxy_->start();
   }
 
