@@ -31,7 +31,8 @@ class OpenApi {
   virtual std::shared_ptr<const OpenApiDocument> v3_index() const = 0;
   // `path`: "api/v1", "apis/apps/v1". Null: no such group version.
   virtual std::shared_ptr<const OpenApiDocument> v3(std::string_view path) const = 0;
-  // The protobuf form, application/com.github.proto-openapi.spec.v3@v1.0+protobuf.
+  // The protobuf form, application/com.github.proto-openapi.spec.v3@v1.0+protobuf. Null always: clients that ask for it
+  // take JSON as well, and say so.
   virtual std::shared_ptr<const OpenApiDocument> v3_protobuf(std::string_view path) const = 0;
 };
 
