@@ -152,7 +152,7 @@ TEST(Table, WritesOneDocument) {
   writer.row(space, "");
   writer.finish();
   EXPECT_EQ(
-      out,
+      plain(out),
       R"({"kind":"Table","apiVersion":"meta.k8s.io/v1","metadata":{"resourceVersion":"7"},"columnDefinitions":null,"rows":[)"
       R"({"cells":["n","Active","<unknown>"],"object":{"kind":"PartialObjectMetadata"}},{"cells":["n","Active","<unknown>"],"object":null}]})");
 }
