@@ -35,8 +35,7 @@ std::span<const KindHandler> workload_handlers();
 std::span<const KindHandler> storage_handlers();
 std::span<const KindHandler> network_handlers();
 std::span<const KindHandler> cluster_handlers();
-std::span<const KindHandler> autoscaling_handlers();
-std::span<const KindHandler> webhook_handlers();
+std::span<const KindHandler> batch_handlers();
 
 // nullptr: the kind has no rules of its own.
 const KindHandler* find_handler(std::string_view kind_id);

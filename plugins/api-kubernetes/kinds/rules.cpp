@@ -6,6 +6,7 @@
 #include "plugins/api-kubernetes/kinds/handler.hpp"
 #include "plugins/api-kubernetes/kinds/pods.hpp"
 #include "plugins/api-kubernetes/kinds/prepare.hpp"
+#include "plugins/api-kubernetes/kinds/schema_rules.hpp"
 #include "plugins/api-kubernetes/kinds/services.hpp"
 
 #include <algorithm>
@@ -22,7 +23,8 @@ namespace orlop::apikube {
 const KindHandler* find_handler(std::string_view kind_id) {
   static const auto table = [] {
     std::map<std::string_view, const KindHandler*> map;
-    for (auto handlers : {core_handlers(), workload_handlers()}) {
+    for (auto handlers : {core_handlers(), workload_handlers(), batch_handlers(), storage_handlers(),
+                          network_handlers(), cluster_handlers()}) {
       for (const auto& handler : handlers) map.emplace(handler.id, &handler);
     }
     return map;
@@ -139,7 +141,11 @@ class Rules final : public KindRules {
   static void check(const kube::Kind& kind, const Message& object, FieldErrors* errors) {
     const auto* handler = find_handler(kind.id);
     validate_meta(meta_of(object), kind.namespaced, handler == nullptr ? NameRule::kSubdomain : handler->names, errors);
-    if (handler != nullptr && handler->validate != nullptr) handler->validate(object, errors);
+    if (handler == nullptr) {
+      validate_by_schema(object, errors);
+    } else if (handler->validate != nullptr) {
+      handler->validate(object, errors);
+    }
   }
 
   static void check_update(const kube::Kind& kind, const Message& object, const Message& current,
@@ -176,6 +182,13 @@ class Rules final : public KindRules {
     return Status::ok();
   }
 
+  std::string random_uid() const {
+    const uint64_t high = random_();
+    const uint64_t low = random_();
+    return fmt::format("{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}", high >> 32, high >> 16 & 0xffff, high & 0xfff,
+                       (low >> 48 & 0x3fff) | 0x8000, low & 0xffffffffffff);
+  }
+
   void generate_name(metav1::ObjectMeta* meta) const {
     if (!meta->name().empty() || meta->generatename().empty()) return;
     meta->set_name(meta->generatename().substr(0, kNameBytesMax - kSuffixBytes) + random_suffix(random_));
@@ -191,8 +204,14 @@ class Rules final : public KindRules {
           admit_new_pod(&as<corev1::Pod>(object), request.name_space, reader_, options_.root_ca_configmap, random_));
     }
     ORLOP_TRY(admit_defaults(kind, reader_, object));
-    prepare_for_create(kind, object);
+    const std::string uid = meta->uid();
+    strip_for_create(kind, object);
     generate_name(meta);
+    // A job's selector is made of its uid. The gate tells it with other plugins' writes; where it comes later, a mark
+    // as unique does the same.
+    if (kind.id == "jobs.batch") meta->set_uid(uid.empty() ? random_uid() : uid);
+    const auto* handler = find_handler(kind.id);
+    if (handler != nullptr && handler->prepare_create != nullptr) handler->prepare_create(object);
     if (kind.id == "namespaces") set_defaults(kind, object);  // its label is made of the name
 
     FieldErrors errors;
