@@ -276,6 +276,10 @@ metav1::ObjectMeta* mutable_meta_of(Message* object) {
 }
 
 bool same_message(const Message& left, const Message& right) {
+  // Mostly nothing changed, and then the bytes are the same: far cheaper to see than field by field.
+  if (left.ByteSizeLong() == right.ByteSizeLong() &&
+      left.SerializePartialAsString() == right.SerializePartialAsString())
+    return true;
   google::protobuf::util::MessageDifferencer differencer;
   // An absent message and an empty one say the same, as absent and zero scalars of the API do.
   differencer.set_message_field_comparison(google::protobuf::util::MessageDifferencer::EQUIVALENT);
