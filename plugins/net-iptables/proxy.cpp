@@ -3,6 +3,7 @@
 #include "plugins/net-iptables/decode.hpp"
 
 #include <algorithm>
+#include <cstdint>
 
 namespace orlop::net {
 
@@ -14,6 +15,7 @@ constexpr std::string_view kNodes = "nodes";
 constexpr int64_t kSecondNs = 1'000'000'000;
 constexpr int64_t kRetryFirstNs = 100'000'000;
 constexpr int64_t kRetryMostNs = 10 * kSecondNs;
+constexpr size_t kServicesEach = 250;  // in one transaction of the nft backend, when all are applied
 constexpr std::chrono::seconds kConntrackTime(5);
 
 ObjectName name_of(const RecordView& record) {
@@ -250,7 +252,8 @@ std::vector<const ServiceRules*> Proxy::applied_rules() const {
 }
 
 Status Proxy::apply() {
-  if (!resync_) {
+  // Very many at once are cheaper compared with what is there, and in pieces.
+  if (!resync_ && dirty_.size() <= kServicesEach) {
     const Status status = apply_changes();
     if (status.is_ok()) return status;
     host_.log_warn("a change was refused, so all rules are applied anew: " + status.message());
@@ -267,7 +270,8 @@ Status Proxy::apply_all() {
   }
   std::vector<const ServiceRules*> all;
   for (const auto& [id, rules] : wanted) all.push_back(&rules);
-  ORLOP_TRY(iptables_.restore(full_restore(frame_, all, present)));
+  const size_t each = iptables_.backend() == "nft" ? kServicesEach : SIZE_MAX;
+  for (const std::string& text : resync_restore(frame_, all, present, each)) ORLOP_TRY(iptables_.restore(text));
   for (const auto& [id, rules] : wanted) {
     const auto before = applied_.find(id);
     flush_udp(before == applied_.end() ? nullptr : &before->second, rules);

@@ -19,7 +19,7 @@
 namespace orlop::net {
 namespace {
 
-using ::testing::AllOf;
+using ::testing::Contains;
 using ::testing::HasSubstr;
 using ::testing::Key;
 using testing::NetLab;
@@ -259,6 +259,34 @@ TEST_P(ProxyTest, AnotherProxyTakesOverWithoutADuplicate) {
   put_endpoints("web", {addresses_["p1"]});
   put_endpoints("old", {addresses_["p1"]});
   sync();
+  // What is there is what was asked for, to the word: applying all anew changes nothing.
+  put_service("sticky", "10.96.0.12", 30081, {true, true});
+  put_endpoints("sticky", {addresses_["p1"], addresses_["p2"]});
+  put_service("idle", "10.96.0.13", 30082);
+  sync();
+  NodeContext context;
+  context.node = "n1";
+  context.pod_cidrs = context.cluster_cidrs = {"10.244.7.0/24"};
+  std::vector<ServiceRules> rules;
+  auto sticky = decode_service(service("sticky", "10.96.0.12", 30081, {true, true}));
+  auto endpoints = decode_endpoint_slice(slice("sticky-1", "sticky", {addresses_["p1"], addresses_["p2"]}));
+  const EndpointSlice* slices[] = {&*endpoints};
+  rules.push_back(rules_of(*sticky, slices, context));
+  const SavedTables present = *iptables_->save();
+  for (const auto& [chain, wanted] : rules[0].nat_chains) EXPECT_EQ(present.at("nat").at(chain), wanted);
+  for (const auto& table : frame_of(context)) {
+    for (const auto& [chain, wanted] : table.chains) {
+      if (!wanted.empty()) {
+        EXPECT_EQ(present.at(table.table).at(chain), wanted);
+      }
+    }
+  }
+  for (const auto& rule : rules[0].nat_services) EXPECT_THAT(present.at("nat").at("ORLOP-SERVICES"), Contains(rule));
+  for (const auto& rule : rules[0].nat_node_ports) EXPECT_THAT(present.at("nat").at("ORLOP-NODEPORTS"), Contains(rule));
+  auto idle = decode_service(service("idle", "10.96.0.13", 30082));
+  for (const auto& rule : rules_of(*idle, {}, context).filter_services) {
+    EXPECT_THAT(present.at("filter").at("ORLOP-SERVICES"), Contains(rule));
+  }
   proxy_.reset();
   EXPECT_THAT(NetLab::ask("", "10.96.0.10", 80), StartsWith("p1 "));
   ASSERT_TRUE(kernel_->remove("services", "default", "old").is_ok());

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <set>
 #include <utility>
 
@@ -54,6 +55,12 @@ std::string chain_name(std::string_view prefix, std::string_view what) {
     }
   }
   return name;
+}
+
+// One in `count`, as the kernel keeps it: in 31 bits.
+std::string chance_of(size_t count) {
+  constexpr double kWhole = 2147483648.0;
+  return fmt::format("{:.11f}", std::round(kWhole / static_cast<double>(count)) / kWhole);
 }
 
 // Names are checked by the API; whatever else comes must not end a quoted word or a line.
@@ -146,15 +153,15 @@ class PortBuilder {
     if (service_.affinity) {
       for (const Target& target : targets) {
         const std::string endpoint = endpoint_chain(target);
-        rules.push_back(fmt::format("-m recent --name {0} --rcheck --seconds {1} --reap --rsource -j {0}", endpoint,
-                                    service_.affinity_s));
+        rules.push_back(
+            fmt::format("-m recent --rcheck --seconds {1} --reap --name {0} --mask 255.255.255.255 --rsource -j {0}",
+                        endpoint, service_.affinity_s));
       }
     }
     for (size_t i = 0; i < targets.size(); ++i) {
       const size_t left = targets.size() - i;
       const std::string chance =
-          left == 1 ? ""
-                    : fmt::format("-m statistic --mode random --probability {:.10f} ", 1.0 / static_cast<double>(left));
+          left == 1 ? "" : fmt::format("-m statistic --mode random --probability {} ", chance_of(left));
       rules.push_back(chance + "-j " + endpoint_chain(targets[i]));
     }
   }
@@ -164,8 +171,9 @@ class PortBuilder {
     Rules& rules = out_.nat_chains[chain];
     // A pod that reaches itself through the Service would get an answer from an address that it did not ask.
     rules.push_back(fmt::format("-s {}/32 -j ORLOP-MARK-MASQ", target.address));
-    const std::string remember =
-        service_.affinity ? fmt::format("-m recent --name {} --set --rsource ", chain) : std::string();
+    const std::string remember = service_.affinity
+                                     ? fmt::format("-m recent --set --name {} --mask 255.255.255.255 --rsource ", chain)
+                                     : std::string();
     rules.push_back(fmt::format("-p {0} -m {0} {1}-j DNAT --to-destination {2}", protocol_, remember, target.text()));
   }
 
@@ -244,7 +252,8 @@ class PortBuilder {
       out_.nat_node_ports.push_back(
           fmt::format("{} {} -j {}", match(port_.node_port), comment(title_), external_chain()));
     }
-    if (refused) refuse("-m addrtype --dst-type LOCAL " + match(port_.node_port), served);
+    if (refused)
+      refuse(fmt::format("-p {0} -m addrtype --dst-type LOCAL -m {0} --dport {1}", protocol_, port_.node_port), served);
   }
 
   void note_udp(const Targets& targets) {
@@ -271,9 +280,9 @@ TableFrame nat_frame(const NodeContext& context) {
   const std::string mark = fmt::format("{:#x}", context.mark);
   nat.chains["ORLOP-SERVICES"];
   nat.chains["ORLOP-NODEPORTS"];
-  nat.chains["ORLOP-MARK-MASQ"] = {"-j MARK --or-mark " + mark};
+  nat.chains["ORLOP-MARK-MASQ"] = {fmt::format("-j MARK --set-xmark {0}/{0}", mark)};
   // The mark goes, so that a packet that comes back in a tunnel is not masqueraded again.
-  nat.chains["ORLOP-MASQ"] = {"-j MARK --xor-mark " + mark, "-j MASQUERADE --random-fully"};
+  nat.chains["ORLOP-MASQ"] = {"-j MARK --set-xmark " + mark + "/0x0", "-j MASQUERADE --random-fully"};
   Rules& out = nat.chains["ORLOP-POSTROUTING"];
   out.push_back(fmt::format("-m mark --mark {0}/{0} -j ORLOP-MASQ", mark));
   for (const std::string& range : context.pod_cidrs) out.push_back(fmt::format("-s {} -j ORLOP-EGRESS", range));

@@ -27,7 +27,7 @@
 
 namespace orlop::net {
 
-// A rule is what stands after "-A CHAIN ".
+// A rule is what stands after "-A CHAIN ", in the very words of iptables-save, so that what is there can be compared.
 using Rules = std::vector<std::string>;
 using Chains = std::map<std::string, Rules>;
 

@@ -75,6 +75,12 @@ std::string text_of(const ServiceRules& rules) {
   return out;
 }
 
+std::string text_of(const std::vector<std::string>& texts) {
+  std::string out;
+  for (const std::string& text : texts) out += text;
+  return out;
+}
+
 std::vector<std::string> lines_of(const std::string& text) {
   std::vector<std::string> out;
   for (size_t at = 0; at < text.size();) {
@@ -98,8 +104,8 @@ TEST(Rules, OneEndpointBehindAClusterIp) {
 TEST(Rules, EndpointsGetEqualShares) {
   const auto rules = make(web(), slice({at("10.244.0.5"), at("10.244.0.6"), at("10.244.1.7", "n2")}));
   const auto text = text_of(rules);
-  EXPECT_THAT(text, HasSubstr("--probability 0.3333333333 -j"));
-  EXPECT_THAT(text, HasSubstr("--probability 0.5000000000 -j"));
+  EXPECT_THAT(text, HasSubstr("--probability 0.33333333349 -j"));
+  EXPECT_THAT(text, HasSubstr("--probability 0.50000000000 -j"));
   EXPECT_EQ(rules.endpoints, 3u);
   EXPECT_THAT(rules.nat_chains, SizeIs(4));
 }
@@ -120,7 +126,7 @@ TEST(Rules, NobodyServesSoItIsRefused) {
             "endpoints\" -j REJECT --reject-with icmp-port-unreachable\n"
             "FILTER -d 203.0.113.9/32 -p tcp -m tcp --dport 80 -m comment --comment \"default/web:http has no "
             "endpoints\" -j REJECT --reject-with icmp-port-unreachable\n"
-            "FILTER -m addrtype --dst-type LOCAL -p tcp -m tcp --dport 30080 -m comment --comment \"default/web:http "
+            "FILTER -p tcp -m addrtype --dst-type LOCAL -m tcp --dport 30080 -m comment --comment \"default/web:http "
             "has no endpoints\" -j REJECT --reject-with icmp-port-unreachable\n");
 }
 
@@ -145,7 +151,7 @@ TEST(Rules, ExternalPolicyLocalKeepsTheSource) {
   EXPECT_THAT(here, Not(HasSubstr("FILTER")));
   const auto elsewhere = text_of(make(service, slice({at("10.244.1.7", "n2")})));
   EXPECT_THAT(elsewhere, Not(HasSubstr("SVL1")));
-  EXPECT_THAT(elsewhere, HasSubstr("FILTER -m addrtype --dst-type LOCAL -p tcp -m tcp --dport 30080 -m comment "
+  EXPECT_THAT(elsewhere, HasSubstr("FILTER -p tcp -m addrtype --dst-type LOCAL -m tcp --dport 30080 -m comment "
                                    "--comment \"default/web:http has no local endpoints\" -j DROP\n"));
 }
 
@@ -164,8 +170,9 @@ TEST(Rules, AffinityRemembersTheClient) {
   service.affinity = true;
   service.affinity_s = 60;
   const auto text = text_of(make(service, slice({at("10.244.0.5"), at("10.244.0.6")})));
-  EXPECT_THAT(text, HasSubstr("-m recent --name SEP1 --rcheck --seconds 60 --reap --rsource -j SEP1\n"));
-  EXPECT_THAT(text, HasSubstr("-m recent --name SEP1 --set --rsource -j DNAT --to-destination"));
+  EXPECT_THAT(
+      text, HasSubstr("-m recent --rcheck --seconds 60 --reap --name SEP1 --mask 255.255.255.255 --rsource -j SEP1\n"));
+  EXPECT_THAT(text, HasSubstr("-m recent --set --name SEP1 --mask 255.255.255.255 --rsource -j DNAT --to-destination"));
 }
 
 TEST(Rules, ReadyOnesThenThoseThatServeWhileTheyEnd) {
@@ -278,11 +285,64 @@ TEST(Restore, AllRemovesWhatIsStaleAndKeepsOthers) {
   const SavedTables present = parse_save(
       "*nat\n:PREROUTING ACCEPT [0:0]\n:ORLOP-SVC-OLD - [0:0]\n:DOCKER - [0:0]\n"
       "-A PREROUTING -m comment --comment \"orlop: services\" -j ORLOP-SERVICES\n-A DOCKER -j RETURN\nCOMMIT\n");
-  const auto lines = lines_of(full_restore(frame_of(context()), all, present));
+  const auto lines = lines_of(text_of(resync_restore(frame_of(context()), all, present)));
   EXPECT_THAT(lines, ::testing::Contains("-X ORLOP-SVC-OLD"));
   EXPECT_THAT(lines, Not(::testing::Contains(HasSubstr("DOCKER"))));
   EXPECT_THAT(lines, Not(::testing::Contains(HasSubstr("-I PREROUTING"))));
   EXPECT_THAT(lines, ::testing::Contains("-I OUTPUT -m comment --comment \"orlop: services\" -j ORLOP-SERVICES"));
+}
+
+// As iptables-save would print what a text has made.
+SavedTables played(const std::vector<std::string>& texts) {
+  SavedTables out;
+  for (const std::string& text : texts) {
+    SavedTable* table = nullptr;
+    for (size_t at = 0; at < text.size();) {
+      const size_t end = text.find('\n', at);
+      const std::string row = text.substr(at, end - at);
+      at = end + 1;
+      if (row[0] == '*') table = &out[row.substr(1)];
+      if (row[0] == ':') (*table)[row.substr(1, row.find(' ') - 1)].clear();
+      if (row[0] != '-') continue;
+      const size_t blank = std::min(row.find(' ', 3), row.size());
+      const std::string rule = row.substr(std::min(blank + 1, row.size()));
+      const std::string chain = row.substr(3, blank - 3);
+      Rules& rules = (*table)[chain];
+      if (row[1] == 'A') rules.push_back(rule);
+      if (row[1] == 'I') rules.insert(rules.begin(), rule);
+      if (row[1] == 'D') rules.erase(std::find(rules.begin(), rules.end(), rule));
+      if (row[1] == 'X') table->erase(chain);
+    }
+  }
+  return out;
+}
+
+TEST(Restore, AllInPiecesIsAllAndAgainIsNothing) {
+  std::vector<ServiceRules> rules;
+  for (int i = 0; i < 10; ++i) {
+    Service service = web();
+    service.id.name += std::to_string(i);
+    service.cluster_ips = {"10.96.1." + std::to_string(i)};
+    service.ports[0].node_port = static_cast<uint16_t>(30000 + i);
+    rules.push_back(make(service, slice(i == 3 ? std::vector<Endpoint>{} : std::vector{at("10.244.0.5")})));
+  }
+  std::vector<const ServiceRules*> all;
+  for (const auto& each : rules) all.push_back(&each);
+  const auto frame = frame_of(context());
+  const auto whole = resync_restore(frame, all, {});
+  const auto pieces = resync_restore(frame, all, {}, 3);
+  EXPECT_THAT(whole, SizeIs(1));
+  EXPECT_THAT(pieces, SizeIs(4));
+  const SavedTables present = played(pieces);
+  EXPECT_EQ(difference(frame, all, present), "");
+  EXPECT_EQ(present.at("nat").at("ORLOP-SERVICES").back(), "-m addrtype --dst-type LOCAL -j ORLOP-NODEPORTS");
+  EXPECT_THAT(resync_restore(frame, all, present), IsEmpty());
+  // Fewer Services: only theirs goes.
+  all.resize(9);
+  const auto less = text_of(resync_restore(frame, all, present));
+  EXPECT_THAT(less, HasSubstr("-D ORLOP-SERVICES -d 10.96.1.9/32"));
+  EXPECT_THAT(less, HasSubstr("-D ORLOP-NODEPORTS -p tcp -m tcp --dport 30009"));
+  EXPECT_THAT(less, Not(HasSubstr("10.96.1.8")));
 }
 
 TEST(Restore, WhatIsMissingIsNamed) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <set>
 #include <utility>
 
 namespace orlop::net {
@@ -37,38 +38,6 @@ const SavedTable& table_of(const SavedTables& present, const std::string& name) 
 
 const Rules& services_rules(const ServiceRules& service, bool nat) {
   return nat ? service.nat_services : service.filter_services;
-}
-
-std::string full_table(const TableFrame& frame, std::span<const ServiceRules* const> services,
-                       const SavedTable& present) {
-  const bool nat = frame.table == "nat";
-  std::string heads;
-  std::string body;
-  for (const auto& [chain, rules] : frame.chains) {
-    declare(heads, chain);
-    for (const std::string& rule : rules) line(body, "-A", chain, rule);
-  }
-  std::map<std::string_view, bool> wanted;
-  for (const ServiceRules* service : services) {
-    for (const std::string& rule : services_rules(*service, nat)) line(body, "-A", kServices, rule);
-    if (!nat) continue;
-    for (const std::string& rule : service->nat_node_ports) line(body, "-A", kNodePorts, rule);
-    for (const auto& [chain, rules] : service->nat_chains) {
-      wanted[chain] = true;
-      declare(heads, chain);
-      for (const std::string& rule : rules) line(body, "-A", chain, rule);
-    }
-  }
-  for (const std::string& rule : frame.services_last) line(body, "-A", kServices, rule);
-  for (const Jump& jump : frame.jumps) {
-    if (!has_jump(present, jump)) line(body, "-I", jump.from, jump.rule + " -j " + jump.to);
-  }
-  for (const auto& [chain, rules] : present) {
-    if (!nat || !is_service_chain(chain) || wanted.contains(chain)) continue;
-    declare(heads, chain);
-    line(body, "-X", chain);
-  }
-  return "*" + frame.table + "\n" + heads + body + "COMMIT\n";
 }
 
 // Sorted, so that set_difference can tell what came and what went.
@@ -122,6 +91,88 @@ struct Delta {
   }
 };
 
+// One table on its way from what is there to what should be.
+class Resync {
+ public:
+  Resync(const TableFrame& frame, const SavedTable& present)
+      : frame_(frame), nat_(frame.table == "nat"), present_(present) {
+    for (const auto& [chain, rules] : frame.chains) {
+      const auto found = present.find(chain);
+      if (chain == kServices || chain == kNodePorts) {
+        begin_edited(chain, found == present.end() ? nullptr : &found->second);
+      } else if (found == present.end() || found->second != rules) {
+        declare(delta_.heads, chain);
+        for (const std::string& rule : rules) line(delta_.chains, "-A", chain, rule);
+      }
+    }
+    for (const Jump& jump : frame.jumps) {
+      if (!has_jump(present, jump)) line(delta_.additions, "-I", jump.from, jump.rule + " -j " + jump.to);
+    }
+  }
+
+  void add(const ServiceRules& service) {
+    keep_or_insert(kServices, services_rules(service, nat_));
+    if (!nat_) return;
+    keep_or_insert(kNodePorts, service.nat_node_ports);
+    for (const auto& [chain, rules] : service.nat_chains) {
+      wanted_.insert(chain);
+      const auto found = present_.find(chain);
+      if (found != present_.end() && found->second == rules) continue;
+      declare(delta_.heads, chain);
+      for (const std::string& rule : rules) line(delta_.chains, "-A", chain, rule);
+    }
+  }
+
+  // After all Services: what is left over goes.
+  void finish() {
+    for (const auto& [chain, rules] : left_) {
+      for (const auto& [rule, count] : rules) {
+        for (size_t i = 0; i < count; ++i) line(delta_.removals, "-D", chain, rule);
+      }
+    }
+    if (!nat_) return;
+    for (const auto& [chain, rules] : present_) {
+      if (!is_service_chain(chain) || wanted_.contains(chain)) continue;
+      declare(delta_.heads, chain);
+      line(delta_.deletions, "-X", chain);
+    }
+  }
+
+  std::string take() { return std::exchange(delta_, Delta()).text(frame_.table); }
+
+ private:
+  // A chain that is changed rule by rule, unless its end is not what it should be: then it is made anew.
+  void begin_edited(const std::string& chain, const Rules* there) {
+    const Rules& last = chain == kServices ? frame_.services_last : none_;
+    if (there != nullptr && there->size() >= last.size() && std::equal(last.rbegin(), last.rend(), there->rbegin())) {
+      for (size_t i = 0; i < there->size() - last.size(); ++i) ++left_[chain][(*there)[i]];
+      return;
+    }
+    declare(delta_.heads, chain);
+    for (const std::string& rule : last) line(delta_.chains, "-A", chain, rule);
+  }
+
+  void keep_or_insert(std::string_view chain, const Rules& rules) {
+    auto& left = left_[std::string(chain)];
+    for (const std::string& rule : rules) {
+      const auto found = left.find(rule);
+      if (found == left.end()) {
+        line(delta_.additions, "-I", chain, rule);
+      } else if (--found->second == 0) {
+        left.erase(found);
+      }
+    }
+  }
+
+  const Rules none_;
+  const TableFrame& frame_;
+  const bool nat_;
+  const SavedTable& present_;
+  Delta delta_;
+  std::map<std::string, std::map<std::string, size_t>> left_;  // rules that nobody has asked for yet
+  std::set<std::string_view> wanted_;
+};
+
 // What a chain should hold: its number of rules.
 using Counts = std::map<std::string_view, size_t>;
 
@@ -161,11 +212,29 @@ SavedTables parse_save(std::string_view text) {
   return out;
 }
 
-std::string full_restore(std::span<const TableFrame> frame, std::span<const ServiceRules* const> services,
-                         const SavedTables& present) {
-  std::string out;
-  for (const TableFrame& table : frame) out += full_table(table, services, table_of(present, table.table));
-  return out;
+std::vector<std::string> resync_restore(std::span<const TableFrame> frame,
+                                        std::span<const ServiceRules* const> services, const SavedTables& present,
+                                        size_t services_each) {
+  std::vector<Resync> tables;
+  for (const TableFrame& table : frame) tables.emplace_back(table, table_of(present, table.table));
+  std::vector<std::string> texts;
+  auto cut = [&] {
+    std::string text;
+    for (Resync& table : tables) text += table.take();
+    if (!text.empty()) texts.push_back(std::move(text));
+  };
+  size_t held = 0;
+  for (const ServiceRules* service : services) {
+    if (held == services_each) {
+      cut();
+      held = 0;
+    }
+    for (Resync& table : tables) table.add(*service);
+    ++held;
+  }
+  for (Resync& table : tables) table.finish();
+  cut();
+  return texts;
 }
 
 std::string delta_restore(std::span<const ServiceChange> changes) {

@@ -8,6 +8,7 @@
 
 #include "plugins/net-iptables/rules.hpp"
 
+#include <cstdint>
 #include <map>
 #include <span>
 #include <string>
@@ -23,10 +24,12 @@ using SavedTables = std::map<std::string, SavedTable, std::less<>>;
 
 SavedTables parse_save(std::string_view text);
 
-// All rules of all Services, whatever is there. Chains of ours that no Service has any more go; jumps that are missing
-// come.
-std::string full_restore(std::span<const TableFrame> frame, std::span<const ServiceRules* const> services,
-                         const SavedTables& present);
+// From whatever is there to all rules of all Services: only what differs, nothing when nothing does. Chains of ours
+// that no Service has any more go; jumps that are missing come. Texts are to be applied one after another; each holds
+// at most `services_each` Services, since the nft backend takes a time that grows with the square of a text.
+std::vector<std::string> resync_restore(std::span<const TableFrame> frame,
+                                        std::span<const ServiceRules* const> services, const SavedTables& present,
+                                        size_t services_each = SIZE_MAX);
 
 struct ServiceChange {
   const ServiceRules* before = nullptr;  // null: there was none
