@@ -19,7 +19,7 @@ class Iptables {
       : runner_(runner), wanted_(std::move(wanted)), proc_(std::move(proc)) {}
 
   // Decides on the backend; once is enough, again does no harm. For `auto`: the one that has rules of ours; else the
-  // one that others have rules in; else, in an empty machine, the preferred one of those that work. kNotFound: iptables
+  // one that others have rules in; else nft where it works, else legacy. kNotFound: iptables
   // is not installed. kInternal: it does not work here, with its words.
   Status choose();
   // "nft" or "legacy"; empty before choose().
