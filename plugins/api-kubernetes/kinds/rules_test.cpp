@@ -99,7 +99,8 @@ class KindRulesTest : public ::testing::Test {
 TEST_F(KindRulesTest, PodGetsItsDefaults) {
   const auto pod = created<corev1::Pod>(
       "pods", R"({"metadata":{"name":"a","labels":{"app":"x"}},"status":{"phase":"Running"},"spec":{
-      "containers":[{"name":"c","image":"nginx","ports":[{"containerPort":80}],"resources":{"limits":{"cpu":"1","memory":"1Gi"}},
+      "containers":[{"name":"c","image":"nginx","ports":[{"containerPort":80}],"resources":{"limits":{"cpu":"1",
+       "memory":"1Gi"}},
       "livenessProbe":{"httpGet":{"port":80}}},{"name":"d","image":"nginx:1.2"}]}})");
   const auto& spec = pod.spec();
   EXPECT_EQ(spec.restartpolicy(), "Always");
@@ -130,8 +131,8 @@ TEST_F(KindRulesTest, PodGetsItsDefaults) {
 }
 
 TEST_F(KindRulesTest, PodIsFoundByNodeAndLabels) {
-  auto admitted =
-      create("pods", R"({"metadata":{"name":"a","labels":{"app":"x","tier":"y"}},"spec":{"nodeName":"n1","containers":[
+  auto admitted = create("pods", R"({"metadata":{"name":"a","labels":{"app":"x","tier":"y"}},"spec":{"nodeName":"n1",
+       "containers":[
       {"name":"c","image":"nginx"}]}})");
   ASSERT_TRUE(admitted.is_ok());
   EXPECT_THAT(admitted->index_terms, ElementsAre("label/app=x", "label/tier=y", "node/n1"));
@@ -148,7 +149,8 @@ TEST_F(KindRulesTest, RefusesInKubernetesWords) {
       {"pods", R"({"metadata":{"name":"a"},"spec":{}})", "Pod \"a\" is invalid: spec.containers: Required value"},
       {"pods", R"({"metadata":{"name":"a"},"spec":{"containers":[{"name":"c"}]}})",
        "Pod \"a\" is invalid: spec.containers[0].image: Required value"},
-      {"pods", R"({"metadata":{"name":"a"},"spec":{"containers":[{"name":"c","image":"x"},{"name":"c","image":"x"}]}})",
+      {"pods", R"({"metadata":{"name":"a"},"spec":{"containers":[{"name":"c","image":"x"},{"name":"c",
+       "image":"x"}]}})",
        "Pod \"a\" is invalid: spec.containers[1].name: Duplicate value: \"c\""},
       {"pods",
        R"({"metadata":{"name":"a"},"spec":{"restartPolicy":"Sometimes","containers":[{"name":"c","image":"x"}]}})",
@@ -156,30 +158,36 @@ TEST_F(KindRulesTest, RefusesInKubernetesWords) {
        "\"OnFailure\", "
        "\"Never\""},
       {"pods",
-       R"({"metadata":{"name":"a"},"spec":{"containers":[{"name":"c","image":"x","ports":[{"containerPort":70000}]}]}})",
+       R"({"metadata":{"name":"a"},"spec":{"containers":[{"name":"c","image":"x",
+       "ports":[{"containerPort":70000}]}]}})",
        "Pod \"a\" is invalid: spec.containers[0].ports[0].containerPort: Invalid value: 70000: must be between 1 and "
        "65535, inclusive"},
       {"pods",
-       R"({"metadata":{"name":"a"},"spec":{"containers":[{"name":"c","image":"x","volumeMounts":[{"name":"v","mountPath":"/v"}]}]}})",
+       R"({"metadata":{"name":"a"},"spec":{"containers":[{"name":"c","image":"x","volumeMounts":[{"name":"v",
+       "mountPath":"/v"}]}]}})",
        "Pod \"a\" is invalid: spec.containers[0].volumeMounts[0].name: Not found: \"v\""},
       {"pods",
-       R"({"metadata":{"name":"a"},"spec":{"containers":[{"name":"c","image":"x","resources":{"limits":{"cpu":"1"},"requests":{"cpu":"2"}}}]}})",
+       R"({"metadata":{"name":"a"},"spec":{"containers":[{"name":"c","image":"x",
+       "resources":{"limits":{"cpu":"1"},"requests":{"cpu":"2"}}}]}})",
        "Pod \"a\" is invalid: spec.containers[0].resources.requests: Invalid value: \"2\": must be less than or equal "
        "to cpu limit of 1"},
       {"pods",
        R"({"metadata":{"name":"a"},"spec":{"serviceAccountName":"no","containers":[{"name":"c","image":"x"}]}})",
        "pods \"a\" is forbidden: error looking up service account default/no: serviceaccount \"no\" not found"},
-      {"pods", R"({"metadata":{"name":"a"},"spec":{"priorityClassName":"no","containers":[{"name":"c","image":"x"}]}})",
+      {"pods", R"({"metadata":{"name":"a"},"spec":{"priorityClassName":"no","containers":[{"name":"c",
+       "image":"x"}]}})",
        "pods \"a\" is forbidden: no PriorityClass with name no was found"},
       {"pods", R"({"metadata":{"name":"a","namespace":"other"},"spec":{"containers":[{"name":"c","image":"x"}]}})",
        "the namespace of the provided object does not match the namespace sent on the request"},
       {"deployments.apps",
-       R"({"metadata":{"name":"d"},"spec":{"selector":{"matchLabels":{"app":"a"}},"template":{"metadata":{"labels":{"app":"b"}},"spec":{"containers":[{"name":"c","image":"x"}]}}}})",
+       R"({"metadata":{"name":"d"},"spec":{"selector":{"matchLabels":{"app":"a"}},
+       "template":{"metadata":{"labels":{"app":"b"}},"spec":{"containers":[{"name":"c","image":"x"}]}}}})",
        "Deployment.apps \"d\" is invalid: spec.template.metadata.labels: Invalid value: "
        "map[string]string{\"app\":\"b\"}: `selector` "
        "does not match template `labels`"},
       {"deployments.apps",
-       R"({"metadata":{"name":"d"},"spec":{"template":{"metadata":{"labels":{"app":"b"}},"spec":{"containers":[{"name":"c","image":"x"}]}}}})",
+       R"({"metadata":{"name":"d"},"spec":{"template":{"metadata":{"labels":{"app":"b"}},
+       "spec":{"containers":[{"name":"c","image":"x"}]}}}})",
        "Deployment.apps \"d\" is invalid: [spec.selector: Required value, spec.template.metadata.labels: Invalid "
        "value: "
        "map[string]string{\"app\":\"b\"}: `selector` does not match template `labels`]"},
@@ -259,7 +267,8 @@ TEST_F(KindRulesTest, ServiceGetsAddresses) {
   EXPECT_THAT(service.spec().ipfamilies(), ElementsAre("IPv4"));
 
   // Back to ClusterIP, as `kubectl apply` sends it: the node port goes, the address stays.
-  auto update = request("services", R"({"metadata":{"name":"s"},"spec":{"type":"ClusterIP","ports":[{"port":80}]}})",
+  auto update = request("services", R"({"metadata":{"name":"s"},"spec":{"type":"ClusterIP",
+       "ports":[{"port":80}]}})",
                         Operation::kUpdate);
   update.name = "s";
   update.current = service.SerializeAsString();

@@ -77,7 +77,8 @@ std::string_view row_conditions(std::string_view kind_id, const Message& object)
   if (kind_id != "pods") return "";
   const auto& phase = as<k8s::io::api::core::v1::Pod>(object).status().phase();
   if (phase == "Succeeded") {
-    return R"(,"conditions":[{"type":"Completed","status":"True","reason":"Succeeded","message":"The pod has completed successfully."}])";
+    return R"(,"conditions":[{"type":"Completed","status":"True","reason":"Succeeded",)"
+           R"("message":"The pod has completed successfully."}])";
   }
   if (phase == "Failed")
     return R"(,"conditions":[{"type":"Completed","status":"True","reason":"Failed","message":"The pod failed."}])";

@@ -71,57 +71,63 @@ struct CellsCase {
 
 TEST(TableCells, AsKubernetesPrintsThem) {
   const CellsCase cases[] = {
-      {"pods",
-       "{" META(
-           "a") R"(,"spec":{"nodeName":"n","containers":[{"name":"c"}]},"status":{"phase":"Running","podIPs":[{"ip":"10.1.0.2"}],
-       "containerStatuses":[{"name":"c","ready":true,"restartCount":2,"state":{"running":{}},"lastState":{"terminated":{"finishedAt":"2024-01-01T00:50:00Z"}}}]}})",
+      {"pods", "{" META("a") R"(,"spec":{"nodeName":"n","containers":[{"name":"c"}]},"status":{"phase":"Running",
+       "podIPs":[{"ip":"10.1.0.2"}],
+       "containerStatuses":[{"name":"c","ready":true,"restartCount":2,"state":{"running":{}},
+       "lastState":{"terminated":{"finishedAt":"2024-01-01T00:50:00Z"}}}]}})",
        R"j(["a","1/1","Running","2 (10m ago)","60m","10.1.0.2","n","<none>","<none>"])j"},
       {"pods", "{" META("a") R"(,"spec":{"containers":[{"name":"c"}]},"status":{"phase":"Pending"}})",
        R"(["a","0/1","Pending","0","60m","<none>","<none>","<none>","<none>"])"},
-      {"pods", "{" META("a") R"(,"spec":{"containers":[{"name":"c"}]},"status":{"phase":"Running","containerStatuses":[
+      {"pods", "{" META("a") R"(,"spec":{"containers":[{"name":"c"}]},"status":{"phase":"Running",
+       "containerStatuses":[
        {"restartCount":3,"state":{"waiting":{"reason":"CrashLoopBackOff"}}}]}})",
        R"(["a","0/1","CrashLoopBackOff","3","60m","<none>","<none>","<none>","<none>"])"},
-      {"pods",
-       "{" META(
-           "a") R"(,"spec":{"initContainers":[{"name":"i"},{"name":"j"}],"containers":[{"name":"c"}]},"status":{"phase":"Pending",
-       "initContainerStatuses":[{"name":"i","state":{"terminated":{"exitCode":0}}},{"name":"j","state":{"running":{}}}],
+      {"pods", "{" META("a") R"(,"spec":{"initContainers":[{"name":"i"},{"name":"j"}],"containers":[{"name":"c"}]},
+       "status":{"phase":"Pending",
+       "initContainerStatuses":[{"name":"i","state":{"terminated":{"exitCode":0}}},{"name":"j",
+       "state":{"running":{}}}],
        "containerStatuses":[{"state":{"waiting":{"reason":"PodInitializing"}}}]}})",
        R"(["a","0/1","Init:1/2","0","60m","<none>","<none>","<none>","<none>"])"},
       {"pods",
        "{" META("a") R"(,"spec":{"containers":[{"name":"c"}]},"status":{"phase":"Succeeded","containerStatuses":[
        {"state":{"terminated":{"exitCode":0,"reason":"Completed"}}}]}})",
        R"(["a","0/1","Completed","0","60m","<none>","<none>","<none>","<none>"])"},
-      {"pods", "{" META("a") R"(,"spec":{"containers":[{"name":"c"}]},"status":{"phase":"Failed","containerStatuses":[
+      {"pods", "{" META("a") R"(,"spec":{"containers":[{"name":"c"}]},"status":{"phase":"Failed",
+       "containerStatuses":[
        {"state":{"terminated":{"exitCode":137,"signal":9}}}]}})",
        R"(["a","0/1","Signal:9","0","60m","<none>","<none>","<none>","<none>"])"},
       {"pods",
-       R"({"metadata":{"name":"a","deletionTimestamp":"2024-01-01T00:00:00Z"},"spec":{"containers":[{"name":"c"}]},"status":{"phase":"Running"}})",
+       R"({"metadata":{"name":"a","deletionTimestamp":"2024-01-01T00:00:00Z"},
+       "spec":{"containers":[{"name":"c"}]},"status":{"phase":"Running"}})",
        R"(["a","0/1","Terminating","0","<unknown>","<none>","<none>","<none>","<none>"])"},
-      {"deployments.apps",
-       "{" META("d") R"(,"spec":{"replicas":3,"selector":{"matchLabels":{"app":"x"}},"template":{"spec":{"containers":[
+      {"deployments.apps", "{" META("d") R"(,"spec":{"replicas":3,"selector":{"matchLabels":{"app":"x"}},
+       "template":{"spec":{"containers":[
        {"name":"c","image":"nginx"}]}}},"status":{"readyReplicas":2,"updatedReplicas":3,"availableReplicas":2}})",
        R"(["d","2/3",3,2,"60m","c","nginx","app=x"])"},
-      {"services",
-       "{" META(
-           "s") R"(,"spec":{"type":"NodePort","clusterIP":"10.96.0.9","clusterIPs":["10.96.0.9"],"ports":[{"port":80,"nodePort":30080,
+      {"services", "{" META("s") R"(,"spec":{"type":"NodePort","clusterIP":"10.96.0.9","clusterIPs":["10.96.0.9"],
+       "ports":[{"port":80,"nodePort":30080,
        "protocol":"TCP"},{"port":53,"protocol":"UDP"}],"selector":{"b":"2","a":"1"}}})",
        R"(["s","NodePort","10.96.0.9","<none>","80:30080/TCP,53/UDP","60m","a=1,b=2"])"},
       {"services", "{" META("s") R"(,"spec":{"type":"LoadBalancer","clusterIP":"None","clusterIPs":["None"]}})",
        R"(["s","LoadBalancer","None","<pending>","<none>","60m","<none>"])"},
       {"nodes",
-       R"({"metadata":{"name":"n","creationTimestamp":"2024-01-01T00:00:00Z","labels":{"node-role.kubernetes.io/control-plane":""}},
-       "spec":{"unschedulable":true},"status":{"conditions":[{"type":"Ready","status":"True"}],"addresses":[{"type":"InternalIP","address":"10.0.0.1"}],
+       R"({"metadata":{"name":"n","creationTimestamp":"2024-01-01T00:00:00Z",
+       "labels":{"node-role.kubernetes.io/control-plane":""}},
+       "spec":{"unschedulable":true},"status":{"conditions":[{"type":"Ready","status":"True"}],
+       "addresses":[{"type":"InternalIP","address":"10.0.0.1"}],
        "nodeInfo":{"kubeletVersion":"v1.32.3"}}})",
-       R"(["n","Ready,SchedulingDisabled","control-plane","60m","v1.32.3","10.0.0.1","<none>","<unknown>","<unknown>","<unknown>"])"},
-      {"endpoints",
-       "{" META(
-           "e") R"(,"subsets":[{"addresses":[{"ip":"1.1.1.1"},{"ip":"1.1.1.2"},{"ip":"1.1.1.3"},{"ip":"1.1.1.4"}],"ports":[{"port":80}]}]})",
+       R"(["n","Ready,SchedulingDisabled","control-plane","60m","v1.32.3","10.0.0.1","<none>","<unknown>",)"
+       R"("<unknown>","<unknown>"])"},
+      {"endpoints", "{" META("e") R"(,"subsets":[{"addresses":[{"ip":"1.1.1.1"},{"ip":"1.1.1.2"},{"ip":"1.1.1.3"},
+       {"ip":"1.1.1.4"}],"ports":[{"port":80}]}]})",
        R"(["e","1.1.1.1:80,1.1.1.2:80,1.1.1.3:80 + 1 more...","60m"])"},
       {"configmaps", "{" META("m") R"(,"data":{"a":"1","b":"2"}})", R"(["m",2,"60m"])"},
       {"clusterroles.rbac.authorization.k8s.io", "{" META("r") "}", R"(["r","2024-01-01T00:00:00Z"])"},
       {"events",
-       R"({"metadata":{"name":"v"},"involvedObject":{"kind":"Pod","name":"a"},"reason":"Started","message":" up\n","type":"Normal","count":2,
-       "firstTimestamp":"2024-01-01T00:00:00Z","lastTimestamp":"2024-01-01T00:59:00Z","source":{"component":"kubelet","host":"n"}})",
+       R"({"metadata":{"name":"v"},"involvedObject":{"kind":"Pod","name":"a"},"reason":"Started",
+       "message":" up\n","type":"Normal","count":2,
+       "firstTimestamp":"2024-01-01T00:00:00Z","lastTimestamp":"2024-01-01T00:59:00Z",
+       "source":{"component":"kubelet","host":"n"}})",
        R"(["60s","Normal","Started","pod/a","","kubelet, n","up","60m",2,"v"])"},
   };
   for (const auto& test : cases) EXPECT_EQ(cells_of(test.kind, test.json), test.cells) << test.json;
@@ -151,10 +157,11 @@ TEST(Table, WritesOneDocument) {
   writer.row(space, R"({"kind":"PartialObjectMetadata"})");
   writer.row(space, "");
   writer.finish();
-  EXPECT_EQ(
-      plain(out),
-      R"({"kind":"Table","apiVersion":"meta.k8s.io/v1","metadata":{"resourceVersion":"7"},"columnDefinitions":null,"rows":[)"
-      R"({"cells":["n","Active","<unknown>"],"object":{"kind":"PartialObjectMetadata"}},{"cells":["n","Active","<unknown>"],"object":null}]})");
+  EXPECT_EQ(plain(out),
+            R"({"kind":"Table","apiVersion":"meta.k8s.io/v1","metadata":{"resourceVersion":"7"},)"
+            R"("columnDefinitions":null,"rows":[)"
+            R"({"cells":["n","Active","<unknown>"],"object":{"kind":"PartialObjectMetadata"}},{"cells":["n","Active",)"
+            R"("<unknown>"],"object":null}]})");
 }
 
 }  // namespace
