@@ -67,7 +67,6 @@ properties:
           description: "small letters, digits and hyphens"
         file: {type: string}
         hosted: {type: string, enum: [inline, isolated]}
-        trusted: {type: boolean}
         enabled: {type: boolean}
         instance: {type: string}
         config: {type: object, additionalProperties: true}
@@ -165,7 +164,6 @@ lifecycle::PluginSpec read_plugin(const Tree& item, const lifecycle::Folders& fo
   if (spec.file.empty()) spec.file = spec.name + ".so";
   if (spec.file.front() != '/') spec.file = folders.plugins + "/" + spec.file;
   spec.isolated = text_at(item, {"hosted"}) != "inline";
-  spec.trusted = flag(item, "trusted", false);
   spec.enabled = flag(item, "enabled", true);
   if (const Tree* instance = item.find("instance")) spec.instance = instance->scalar;
   if (const Tree* config = item.find("config")) spec.config = *config;

@@ -428,7 +428,8 @@ void Manager::restart(std::string name, std::function<void(Status)> done) {
     Instance& instance = **found;
     if (stopping_) return done({Code::kUnavailable, "the kernel is stopping"});
     if (!instance.manifest || !instance.plan.refusal.empty() || instance.settings.empty()) {
-      return done({Code::kUnavailable, fmt::format("plugin {} cannot be started: {}", name, instance.reason)});
+      return done({Code::kUnavailable, fmt::format("plugin {} cannot be started: {}; mend that, then restart orlopd",
+                                                   name, instance.reason)});
     }
     kernel_.logs.info("kernel", fmt::format("plugin {} is started again by command", name));
     instance.policy.reset();

@@ -31,8 +31,10 @@ Result<const void*> load_symbol(const std::string& path) {
     boost::dll::shared_library library;
     library.load(path, error, boost::dll::load_mode::rtld_now | boost::dll::load_mode::rtld_local);
     if (error) {
+      // Boost's code says only that it failed; the loader's own words name the missing symbol or library.
+      const char* why = ::dlerror();
       return Status(std::filesystem::exists(path) ? Code::kInvalid : Code::kNotFound,
-                    fmt::format("{} cannot be loaded: {}", path, error.message()));
+                    fmt::format("{} cannot be loaded: {}", path, why != nullptr ? why : error.message()));
     }
     found = libraries.emplace(path, std::move(library)).first;
   }

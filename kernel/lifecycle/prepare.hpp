@@ -16,7 +16,6 @@ struct PluginSpec {
   std::string name;
   std::string file;  // absolute
   bool isolated = true;
-  bool trusted = false;
   bool enabled = true;
   std::optional<std::string> instance;  // in place of what the manifest says, for all that it provides
   Tree config;                          // kNull: none was written
