@@ -214,9 +214,20 @@ class NetIptables final : public Plugin, private v1::Network, private v1::Proxy 
     }
   }
 
+  // On the worker. The node agent asks once; after a start with other settings the configuration follows them by this.
+  void renew(const std::vector<Node>& nodes) {
+    if (!network_->was_prepared()) return;
+    for (const Node& node : nodes) {
+      if (node.name != network_->settings().node || node.pod_cidrs.empty()) continue;
+      const Status status = network_->prepare(node.name, node.pod_cidrs);
+      if (!status.is_ok()) host().log_warn("the pods' network: " + status.message());
+    }
+  }
+
   // On the proxy's thread.
   void route(const std::vector<Node>& nodes) {
     worker_.add([this, nodes] {
+      renew(nodes);
       const Status status = network_->set_routes(nodes);
       if (!status.is_ok()) host().log_warn("a route to the pods of another node: " + status.message());
     });

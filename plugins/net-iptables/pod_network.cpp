@@ -161,11 +161,15 @@ Status PodNetwork::prepare(const std::string& node, const std::vector<std::strin
   return Status::ok();
 }
 
+bool PodNetwork::was_prepared() const {
+  std::error_code error;
+  return fs::exists(settings_.conf_dir / kConflist, error);
+}
+
 std::string PodNetwork::not_ready() const {
   const Status programs = check_programs();
   if (!programs.is_ok()) return programs.message();
-  std::error_code error;
-  if (!fs::exists(settings_.conf_dir / kConflist, error)) return "the node's range of pod addresses is not known yet";
+  if (!was_prepared()) return "the node's range of pod addresses is not known yet";
   return {};
 }
 
@@ -222,8 +226,8 @@ Result<uint32_t> PodNetwork::free_leases(const ListSandboxes& sandboxes, int64_t
   fs::path folder;
   {
     const std::lock_guard lock(mutex_);
-    if (prepared_node_.empty()) return 0u;
-    folder = lease_dir(prepared_node_) / kNetwork;
+    // A predecessor of this process may have prepared the node.
+    folder = lease_dir(prepared_node_.empty() ? settings_.node : prepared_node_) / kNetwork;
   }
   std::vector<std::pair<fs::path, std::string>> old;
   for (const fs::path& lease : leases_in(folder)) {

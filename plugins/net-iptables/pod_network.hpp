@@ -44,6 +44,8 @@ class PodNetwork {
   // Idempotent. kInvalid: no IPv4 range among `pod_cidrs`. kUnavailable: a CNI program is absent, or a file cannot be
   // written; says which.
   Status prepare(const std::string& node, const std::vector<std::string>& pod_cidrs);
+  // By this process or an earlier one since the machine's start.
+  [[nodiscard]] bool was_prepared() const;
   // Empty: pods can be attached. Else why not, in one sentence.
   [[nodiscard]] std::string not_ready() const;
 
