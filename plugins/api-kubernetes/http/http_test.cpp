@@ -38,7 +38,8 @@ class TestHandler final : public Handler {
     } else if (request.path == "/stream") {
       exchange.begin(200, "text/plain", false);
       for (int i = 0; i < 3; ++i) {
-        bool sent = co_await exchange.write("piece " + std::to_string(i) + "\n");
+        std::string piece = "piece " + std::to_string(i) + "\n";
+        bool sent = co_await exchange.write(piece);
         if (!sent) co_return;
       }
     } else if (request.path == "/pending") {
@@ -50,11 +51,14 @@ class TestHandler final : public Handler {
     } else if (request.path == "/throw") {
       throw std::runtime_error("on purpose");
     } else if (request.path == "/tunnel") {
-      bool done = co_await exchange.tunnel({"", "127.0.0.1", backend_port}, "GET / HTTP/1.1\r\nUpgrade: x\r\n\r\n");
+      BackendAddress backend{"", "127.0.0.1", backend_port};
+      std::string head = "GET / HTTP/1.1\r\nUpgrade: x\r\n\r\n";
+      bool done = co_await exchange.tunnel(backend, head);
       if (!done) exchange.respond(502, "text/plain", "no backend");
     } else if (request.path == "/wait") {
       exchange.begin(200, "text/plain", true);
-      bool open = co_await exchange.write("waiting\n");
+      std::string first = "waiting\n";
+      bool open = co_await exchange.write(first);
       while (open) {
         Wake wake = co_await exchange.wait_until(Exchange::Clock::now() + kPatience);
         if (wake == Wake::kGone) break;

@@ -143,11 +143,12 @@ Task<void> list_objects(Call& call) {
     std::string piece = begun ? writer.next() : writer.begin(meta);
     if (!begun) call.exchange.begin(200, call.format.content_type(), false);
     begun = true;
-    bool sent = co_await call.exchange.write(std::move(piece));
+    bool sent = co_await call.exchange.write(piece);
     if (!sent) co_return;
   }
   if (begun) {
-    co_await call.exchange.write(writer.next() + writer.end());
+    std::string tail = writer.next() + writer.end();
+    co_await call.exchange.write(tail);
     co_return;
   }
   ListWriter::Meta meta;

@@ -119,8 +119,9 @@ Task<Result<Removed>> remove_object(Call& call, const KindEntry& entry, std::str
 Task<void> delete_object(Call& call) {
   auto options = read_remove_options(call);
   if (!options) co_return fail(call, options.status());
-  auto removed = co_await remove_object(call, *call.entry, std::string(call.info.name_space),
-                                        std::string(call.info.name), *options);
+  std::string name_space(call.info.name_space);
+  std::string name(call.info.name);
+  auto removed = co_await remove_object(call, *call.entry, name_space, name, *options);
   if (!removed) co_return fail(call, removed.status());
   bool answers_object = !removed->gone || call.entry->id() == "pods" || call.entry->id() == "services" ||
                         call.entry->id() == "serviceaccounts" || call.entry->id() == "persistentvolumeclaims";

@@ -16,10 +16,10 @@ constexpr uint32_t kDeadlineMs = 20'000;
 
 // A capability's answer without a thread that waits for it.
 template <typename Response, typename Request>
-Task<Result<Response>> call_node(Call& call, std::string node, std::string method, Request request) {
+Task<Result<Response>> call_node(Call& call, const std::string& node, const char* method, const Request& request) {
   http::Pending<Result<Response>> pending(call.exchange);
-  orlop::call_async<Response>(call.services.host, {"node", node, kDeadlineMs}, "orlop.v1.Node/" + method, request,
-                              [&pending](Result<Response> result) { pending.set(std::move(result)); });
+  orlop::call_async<Response>(call.services.host, {"node", node, kDeadlineMs}, std::string("orlop.v1.Node/") + method,
+                              request, [&pending](Result<Response> result) { pending.set(std::move(result)); });
   co_return co_await pending;
 }
 
@@ -199,15 +199,19 @@ Task<void> handle_log(Call& call) {
   std::string node = pod->spec().nodename();
   auto address = co_await call_node<v1::StreamAddress>(call, node, "Logs", *request);
   if (!address) co_return fail(call, address.status());
-  bool open = co_await call.exchange.open_backend(address_of(*address), address->token() + "\n");
+  http::BackendAddress backend = address_of(*address);
+  std::string ticket = address->token() + "\n";
+  bool open = co_await call.exchange.open_backend(backend, ticket);
   if (!open)
     co_return fail(call, Status(Code::kUnavailable, "the node \"" + node + "\" cannot be reached for the log"));
   call.exchange.begin(200, "text/plain", request->follow());
-  bool sent = co_await call.exchange.write({});
+  std::string bytes;
+  bool sent = co_await call.exchange.write(bytes);
   while (sent) {
     bool more = co_await call.exchange.read_backend();
     if (!more) break;
-    sent = co_await call.exchange.write(call.exchange.take_backend_bytes());
+    bytes = call.exchange.take_backend_bytes();
+    sent = co_await call.exchange.write(bytes);
   }
 }
 
@@ -220,7 +224,9 @@ Task<void> handle_upgrade(Call& call) {
   }
   auto address = co_await prepare_stream(call, *pod);
   if (!address) co_return fail(call, address.status());
-  bool done = co_await call.exchange.tunnel(address_of(*address), upgrade_head(call.request(), *address));
+  http::BackendAddress backend = address_of(*address);
+  std::string head = upgrade_head(call.request(), *address);
+  bool done = co_await call.exchange.tunnel(backend, head);
   if (!done) {
     fail(call,
          Status(Code::kInternal, "error dialing backend: the node \"" + pod->spec().nodename() + "\" does not answer"));

@@ -172,7 +172,8 @@ Task<void> handle_binding(Call& call) {
     return MessagePtr(std::move(pod));
   };
   ChangeOptions options{"update", "binding", {}};
-  auto changed = co_await change_object(call, pods, std::string(call.info.name_space), name, make, options);
+  std::string name_space(call.info.name_space);
+  auto changed = co_await change_object(call, pods, name_space, name, make, options);
   if (!changed) co_return fail(call, changed.status());
   answer_json(call, 201, success_json({}, 201));
 }

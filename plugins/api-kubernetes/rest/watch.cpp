@@ -235,7 +235,7 @@ Task<Result<uint64_t>> send_existing(Call& call, const Selection& selection, Fra
     if (revision == 0) revision = result->revision();
     request.set_at_revision(revision);
     if (!out.empty()) {
-      bool sent = co_await call.exchange.write(std::move(out));
+      bool sent = co_await call.exchange.write(out);
       if (!sent) co_return Status(Code::kCancelled, "the client is gone");
     }
     if (!full) co_return revision;
@@ -245,7 +245,7 @@ Task<Result<uint64_t>> send_existing(Call& call, const Selection& selection, Fra
 Task<void> send_error(Call& call, FrameWriter& frames, Status status) {
   std::string out;
   frames.add_error(status, out);
-  co_await call.exchange.write(std::move(out));
+  co_await call.exchange.write(out);
 }
 
 Task<void> follow(Call& call, FrameWriter& frames, WatchQuery query, uint64_t cursor) {
@@ -265,7 +265,7 @@ Task<void> follow(Call& call, FrameWriter& frames, WatchQuery query, uint64_t cu
     for (const WatchEventPtr& event : batch->events) {
       frames.add(*event, out);
       if (out.size() < kChunkBytes) continue;
-      bool sent = co_await call.exchange.write(std::exchange(out, {}));
+      bool sent = co_await call.exchange.write(out);
       if (!sent) co_return;
     }
     cursor = batch->next_cursor;
@@ -277,7 +277,7 @@ Task<void> follow(Call& call, FrameWriter& frames, WatchQuery query, uint64_t cu
       sent_revision = cursor;
     }
     if (!out.empty()) {
-      bool sent = co_await call.exchange.write(std::move(out));
+      bool sent = co_await call.exchange.write(out);
       if (!sent) co_return;
     }
     if (over) co_return;
@@ -304,7 +304,8 @@ Task<void> watch_objects(Call& call) {
   WatchHubs::Subscription subscription(call.services.watches, call.entry->id(), call.exchange);
   uint64_t cursor = query->revision;
   // The head goes out at once: clients wait for it.
-  bool open = co_await call.exchange.write({});
+  std::string nothing;
+  bool open = co_await call.exchange.write(nothing);
   if (open && query->initial) {
     auto revision = co_await send_existing(call, *selection, frames);
     open = revision.is_ok();
@@ -313,7 +314,7 @@ Task<void> watch_objects(Call& call) {
     if (open && query->initial_mark) {
       std::string out;
       frames.add_bookmark(cursor, true, out);
-      open = co_await call.exchange.write(std::move(out));
+      open = co_await call.exchange.write(out);
     }
   }
   if (open) co_await follow(call, frames, *query, cursor);

@@ -88,8 +88,8 @@ Task<void> create_object(Call& call) {
   if (!object) co_return fail(call, object.status());
   Status filled = fill_token_secret(call, **object);
   if (!filled) co_return fail(call, filled);
-  auto created = co_await insert_object(call, *call.entry, std::string(call.info.name_space), std::move(*object),
-                                        std::move(warnings));
+  std::string name_space(call.info.name_space);
+  auto created = co_await insert_object(call, *call.entry, name_space, std::move(*object), std::move(warnings));
   if (!created) co_return fail(call, created.status());
   answer_object(call, 201, created->value, created->revision);
 }
@@ -139,8 +139,9 @@ Task<void> patch_object(Call& call) {
     return apply_patch(*asked, *patch, current, *warnings);
   };
   ChangeOptions options{"patch", std::string(call.info.subresource), {}};
-  auto changed = co_await change_object(call, *call.entry, std::string(call.info.name_space),
-                                        std::string(call.info.name), make, options);
+  std::string name_space(call.info.name_space);
+  std::string name(call.info.name);
+  auto changed = co_await change_object(call, *call.entry, name_space, name, make, options);
   if (!changed) co_return fail(call, changed.status());
   add_warnings(call, *warnings);
   answer_object(call, 200, changed->value, changed->revision);
