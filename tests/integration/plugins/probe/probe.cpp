@@ -31,7 +31,7 @@ class Probe final : public orlop::Plugin {
     own_data_ = config.folder("own_data");
     fail_ = config.text("fail");
     if (fail_ == "init") return {orlop::Code::kInvalid, "it was told to fail in init"};
-    if (fail_ == "crash-in-init") std::raise(SIGSEGV);
+    if (fail_ == "crash-in-init") crash();
     if (fail_ == "hang-in-init") std::raise(SIGSTOP);
     if (fail_ == "garbage-in-init") write_garbage();
     return {};
@@ -72,7 +72,7 @@ class Probe final : public orlop::Plugin {
     if (call.method == "Probe/Hang") {
       while (!stuck_) ::pause();
     }
-    if (call.method == "Probe/Crash") std::raise(SIGSEGV);
+    if (call.method == "Probe/Crash") crash();
     if (call.method == "Probe/Exit") ::_exit(3);
     if (call.method == "Probe/Garbage") return write_garbage();
     if (call.method == "Probe/Print") {
@@ -89,6 +89,12 @@ class Probe final : public orlop::Plugin {
   }
 
  private:
+  // As without a sanitizer, which has a handler of its own.
+  static void crash() {
+    std::signal(SIGSEGV, SIG_DFL);
+    std::raise(SIGSEGV);
+  }
+
   // Bytes in place of frames, on every socket that this process has.
   static void write_garbage() {
     const char bytes[] =
