@@ -98,7 +98,8 @@ std::string pod_body(const std::string& name, const std::string& scheduler, cons
          R"(","imagePullPolicy":"IfNotPresent","ports":[{"name":"http","containerPort":80}],)" +
          R"("env":[{"name":"MODE","value":"bench"},{"name":"LEVEL","value":"info"}],)" +
          R"("resources":{"requests":{"cpu":"10m","memory":"16Mi"},"limits":{"memory":"64Mi"}},)" +
-         R"("volumeMounts":[{"name":"scratch","mountPath":"/scratch"}]}],"volumes":[{"name":"scratch","emptyDir":{}}]}})";
+         R"("volumeMounts":[{"name":"scratch","mountPath":"/scratch"}]}],)" +
+         R"("volumes":[{"name":"scratch","emptyDir":{}}]}})";
 }
 
 std::string_view text_after(std::string_view json, std::string_view label) {
