@@ -399,8 +399,9 @@ Status PodController::remove_sandboxes(const RuntimePod& runtime) {
 }
 
 Result<Outcome> PodController::terminate(Pass& pass) {
-  const auto& metadata = pass.pod().metadata();
-  const int64_t grace_s = std::max<int64_t>(0, metadata.deletiongraceperiodseconds());
+  // A copy: write_status() replaces the object.
+  const std::string uid = pass.pod().metadata().uid();
+  const int64_t grace_s = std::max<int64_t>(0, pass.pod().metadata().deletiongraceperiodseconds());
   if (!stop_containers(pass, grace_s, true)) {
     const Status written = write_status(pass);
     if (!written && written.code() != Code::kNotFound) return written;
@@ -409,11 +410,11 @@ Result<Outcome> PodController::terminate(Pass& pass) {
   ORLOP_TRY(remove_sandboxes(pass.runtime));
   const Status written = write_status(pass);
   if (!written && written.code() != Code::kNotFound) return written;
-  ORLOP_ASSIGN(const Outcome cleaned, clean_up(pass.key, metadata.uid()));
+  ORLOP_ASSIGN(const Outcome cleaned, clean_up(pass.key, uid));
   if (cleaned.again_after_ns != 0) return cleaned;
   v1::DeleteOptions now;
   now.set_grace_period_seconds(0);
-  const Status removed = pods_.remove(pass.key.name_space, pass.key.name, now, metadata.uid());
+  const Status removed = pods_.remove(pass.key.name_space, pass.key.name, now, uid);
   if (!removed && removed.code() != Code::kNotFound && removed.code() != Code::kConflict) return removed;
   return Outcome{};
 }
