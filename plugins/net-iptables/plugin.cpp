@@ -25,6 +25,7 @@ namespace orlop::net {
 namespace {
 
 constexpr std::chrono::minutes kLeasePeriod(10);
+constexpr int64_t kSettledSeconds = 120;  // a sandbox that is being made is known to the runtime by then
 
 // Ids out of runtime.v1.ListPodSandboxResponse: field 1, repeated PodSandbox, whose field 1 is the id.
 Result<std::set<std::string>> sandbox_ids(std::string_view response) {
@@ -141,7 +142,7 @@ class NetIptables final : public Plugin, private v1::Network, private v1::Proxy 
   }
 
   Status start() override {
-    worker_.start(kLeasePeriod, [this] { free_leases(); });
+    worker_.start(kLeasePeriod, [this] { free_leases(host().wall_now_ns() / 1'000'000'000, kSettledSeconds); });
     return proxy_->start();
   }
 
@@ -158,6 +159,9 @@ class NetIptables final : public Plugin, private v1::Network, private v1::Proxy 
                v1::NetworkPrepareResponse* response, google::protobuf::Closure* done) override {
     worker_.add([this, controller, request, response, done] {
       const std::vector<std::string> ranges(request->pod_cidrs().begin(), request->pod_cidrs().end());
+      // Where the run folder is new no pod is being made yet: whatever lease is there now is old.
+      const bool first = !network_->was_prepared();
+      const int64_t now_s = host().wall_now_ns() / 1'000'000'000;
       const Status status = network_->prepare(request->node(), ranges);
       if (status.is_ok()) {
         proxy_->set_pod_cidrs(request->node(), ipv4_of(ranges));
@@ -167,7 +171,7 @@ class NetIptables final : public Plugin, private v1::Network, private v1::Proxy 
         CallController::of(controller).fail(status);
       }
       done->Run();
-      if (status.is_ok()) free_leases();
+      if (status.is_ok()) free_leases(now_s, first ? 1 : kSettledSeconds);
     });
   }
 
@@ -197,7 +201,7 @@ class NetIptables final : public Plugin, private v1::Network, private v1::Proxy 
   }
 
   // On the worker.
-  void free_leases() {
+  void free_leases(int64_t now_s, int64_t settled_s) {
     const ListSandboxes list = [this]() -> Result<std::set<std::string>> {
       v1::CallTarget target;
       target.set_capability("runtime");
@@ -206,7 +210,7 @@ class NetIptables final : public Plugin, private v1::Network, private v1::Proxy 
       ORLOP_ASSIGN(const std::string answer, host().call_wait(target, ""));
       return sandbox_ids(answer);
     };
-    auto freed = network_->free_leases(list, host().wall_now_ns() / 1'000'000'000);
+    auto freed = network_->free_leases(list, now_s, settled_s);
     if (!freed) {
       host().log_warn("addresses of pods that are gone could not be looked for: " + freed.message());
     } else if (*freed > 0) {

@@ -51,7 +51,7 @@ class PodNetwork {
 
   // Frees the addresses of pods that are no more: all of another boot's, and those of sandboxes that the runtime does
   // not know and that are older than `settled_s`, since one that is being made is not known yet. Returns how many.
-  Result<uint32_t> free_leases(const ListSandboxes& sandboxes, int64_t wall_now_s, int64_t settled_s = 120);
+  Result<uint32_t> free_leases(const ListSandboxes& sandboxes, int64_t wall_now_s, int64_t settled_s);
 
   // Routes to the pods of other nodes. Nodes without a range or an address, and ourselves, are left out.
   Status set_routes(const std::vector<Node>& nodes);

@@ -123,12 +123,12 @@ TEST_F(PodNetworkTest, LeasesStayWhenTheRuntimeCannotBeAsked) {
   write(lease, "sandbox\r\neth0");
   const int64_t later = ::time(nullptr) + 3600;
   const auto away = []() -> Result<std::set<std::string>> { return Status(Code::kUnavailable, "away"); };
-  EXPECT_EQ(network.free_leases(away, later).code(), Code::kUnavailable);
+  EXPECT_EQ(network.free_leases(away, later, 120).code(), Code::kUnavailable);
   EXPECT_TRUE(fs::exists(lease));
   const auto knows = []() -> Result<std::set<std::string>> { return std::set<std::string>{"sandbox"}; };
-  EXPECT_EQ(*network.free_leases(knows, later), 0u);
+  EXPECT_EQ(*network.free_leases(knows, later, 120), 0u);
   const auto none = []() -> Result<std::set<std::string>> { return std::set<std::string>{}; };
-  EXPECT_EQ(*network.free_leases(none, later), 1u);
+  EXPECT_EQ(*network.free_leases(none, later, 120), 1u);
   EXPECT_FALSE(fs::exists(lease));
 }
 

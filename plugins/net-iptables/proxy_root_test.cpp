@@ -307,8 +307,8 @@ TEST_P(ProxyTest, LeasesOfLostPodsAreFreed) {
   lab_->lose_pod("p2");
   const auto known = []() -> Result<std::set<std::string>> { return std::set<std::string>{"sandbox-p1"}; };
   const int64_t now = ::time(nullptr);
-  EXPECT_EQ(*network_->free_leases(known, now), 0u) << "one that is being made is not known yet";
-  EXPECT_EQ(*network_->free_leases(known, now + 3600), 1u);
+  EXPECT_EQ(*network_->free_leases(known, now, 120), 0u) << "one that is being made is not known yet";
+  EXPECT_EQ(*network_->free_leases(known, now + 3600, 120), 1u);
   const auto leases = network_->lease_dir("n1") / "orlop";
   EXPECT_TRUE(std::filesystem::exists(leases / addresses_["p1"]));
   EXPECT_FALSE(std::filesystem::exists(leases / addresses_["p2"]));
