@@ -107,18 +107,21 @@ void NodeRegistration::loop() {
     const int64_t now = host_.monotonic_now_ns();
     Status failure;
     const Readiness readiness = ask_runtime();
-    if (now >= status_due_ns || readiness.ready != was_ready) {
-      for (const std::string& name : config_.node_names) {
-        const Status registered = register_node(name, readiness);
-        if (!registered) failure = registered;
-      }
-      if (failure) status_due_ns = now + kStatusEveryS * kSecondNs;
-      was_ready = readiness.ready;
-    }
-    if (failure && now >= lease_due_ns) {
+    // The Lease first: who sees it old may take the node for lost, whatever its status says.
+    const bool lease_due = now >= lease_due_ns;
+    if (lease_due) {
       failure = renew_leases();
       if (failure) lease_due_ns = now + config_.lease_s * kSecondNs;
     }
+    const bool all_due = now >= status_due_ns || readiness.ready != was_ready;
+    for (const std::string& name : config_.node_names) {
+      if (!all_due && config_.hollow && !lease_due) break;  // of many nodes, now and then
+      if (!all_due && stands_as_told(name, readiness)) continue;
+      const Status registered = register_node(name, readiness);
+      if (!registered) failure = registered;
+    }
+    if (failure && all_due) status_due_ns = now + kStatusEveryS * kSecondNs;
+    was_ready = readiness.ready;
     if (!config_.hollow) prepare_network(config_.node_names.front());
     if (failure && !announced) {
       host_.set_ready(true);
@@ -155,6 +158,17 @@ NodeRegistration::Readiness NodeRegistration::ask_runtime() const {
   auto version = runtime_.invoke<cri::VersionResponse>("RuntimeService/Version", cri::VersionRequest(), 3000);
   if (version) out.version = version->runtime_name() + "://" + version->runtime_version();
   return out;
+}
+
+// Somebody else may have written otherwise meanwhile: a controller that took the node for lost, a person who deleted
+// it.
+bool NodeRegistration::stands_as_told(const std::string& name, const Readiness& readiness) const {
+  auto stored = Objects<Node>(host_).get("", name);
+  if (!stored) return stored.code() != Code::kNotFound;
+  for (const NodeCondition& condition : stored->object.status().conditions()) {
+    if (condition.type() == "Ready") return condition.status() == (readiness.ready ? "True" : "False");
+  }
+  return false;
 }
 
 Status NodeRegistration::register_node(const std::string& name, const Readiness& readiness) {

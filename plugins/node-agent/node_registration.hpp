@@ -36,6 +36,7 @@ class NodeRegistration {
 
   void loop();
   Readiness ask_runtime() const;
+  [[nodiscard]] bool stands_as_told(const std::string& name, const Readiness& readiness) const;
   Status register_node(const std::string& name, const Readiness& readiness);
   Status renew_leases();
   void prepare_network(const std::string& node);
