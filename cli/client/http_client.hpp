@@ -1,0 +1,105 @@
+// HTTP/1.1 to the API server: one keep-alive connection (TLS or plain) with blocking requests, streams, and WebSockets.
+//
+// A Connector holds what connections share (parsed certificates, the TLS context, the standing headers) and may be used
+// by many threads at once; make one for a cluster. An HttpClient is one connection: one thread at a time, cheap to
+// make, connects at its first request and again when the server has closed it.
+//
+// Failures are Status values whose message is the line that kubectl would print:
+//   kUnavailable  The connection to the server HOST:PORT was refused - did you specify the right host or port?
+//                 Unable to connect to the server: …    (name lookup, TLS, a connection that broke)
+//   kBadRequest   the URL cannot be parsed, or a certificate or key cannot be
+// An answer of the server, whatever its HTTP status, is no failure here.
+#pragma once
+
+#include "cli/client/kubeconfig.hpp"
+#include "orlop/result.hpp"
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace orlop::client {
+
+struct Header {
+  std::string name, value;
+};
+
+struct Response {
+  int status = 0;
+  std::string content_type;
+  std::vector<std::string> warnings;  // the texts of the Warning headers (RFC 7234, code 299)
+  std::string location;
+  std::string body;
+};
+
+class Connector {
+ public:
+  static Result<std::shared_ptr<const Connector>> make(const ClusterAccess& access);
+  ~Connector();
+  Connector(const Connector&) = delete;
+  Connector& operator=(const Connector&) = delete;
+
+  // "https://127.0.0.1:6443", without the prefix.
+  [[nodiscard]] std::string url() const;
+  [[nodiscard]] std::string host_port() const;
+
+  struct Parts;
+  [[nodiscard]] const Parts& parts() const { return *parts_; }
+
+ private:
+  explicit Connector(std::unique_ptr<Parts> parts);
+  std::unique_ptr<Parts> parts_;
+};
+
+class HttpClient {
+ public:
+  explicit HttpClient(std::shared_ptr<const Connector> connector);
+  ~HttpClient();
+  HttpClient(const HttpClient&) = delete;
+  HttpClient& operator=(const HttpClient&) = delete;
+
+  // `target` is the path with its query. Authentication and Host are added; Accept is application/json unless given.
+  Result<Response> request(std::string_view method, std::string_view target, const std::vector<Header>& headers = {},
+                           std::string body = {});
+
+  // Gives the body in pieces as they arrive, until its end or until `on_data` returns false (the connection is closed
+  // then). The body of an answer of 400 and above is not given to `on_data` but returned.
+  Result<Response> stream(std::string_view method, std::string_view target, const std::vector<Header>& headers,
+                          const std::function<bool(std::string_view)>& on_data);
+
+  void close();
+
+ private:
+  struct Connection;
+  Status ensure_connected();
+  Status lost(std::string_view what, std::string_view reason) const;
+  std::shared_ptr<const Connector> connector_;
+  std::unique_ptr<Connection> connection_;
+};
+
+// A WebSocket's two directions joined to this process, for exec and attach.
+struct WebSocketSession {
+  std::string target;
+  std::vector<std::string> protocols;  // offered, best first
+  int input_fd = -1;                   // read and given to on_input; -1: none
+  bool watch_window = false;           // on_window at each SIGWINCH
+  // Called once after the handshake with the protocol that the server chose; what it returns is sent.
+  std::function<std::vector<std::string>(const std::string& protocol)> on_open;
+  // The frame to send for what was read; an empty `bytes` is the input's end. An empty answer sends nothing.
+  std::function<std::string(std::string_view bytes)> on_input;
+  std::function<std::string()> on_window;
+  // One message; false ends the session.
+  std::function<bool(std::string_view message)> on_message;
+};
+
+// Runs until the server closes or on_message returns false. The Response is the server's refusal when its status is not
+// 101. Only for https servers.
+Result<Response> run_web_socket(const Connector& connector, const WebSocketSession& session);
+
+// The text of a URL over http or https with the system's certificates; follows redirects. kBadRequest: not a URL, or
+// the server's answer is no 200.
+Result<std::string> download(const std::string& url);
+
+}  // namespace orlop::client
