@@ -105,7 +105,7 @@ field() { "$k" get "$1" "$2" -o "jsonpath=$3" 2>/dev/null; } # field KIND NAME P
 phase_is() { [ "$(field pod "$1" '{.status.phase}')" = "$2" ]; }
 pod_ready() { [ "$(field pod "$1" '{.status.conditions[?(@.type=="Ready")].status}')" = True ]; }
 ready_replicas() { [ "$(field deployment "$1" '{.status.readyReplicas}')" = "$2" ]; }
-gone() { "$k" get "$@" 2>&1 | grep -q NotFound; }
+gone() { ! "$k" get "$@" >/dev/null 2>&1; }
 pods_of() { "$k" get pods -l "app=$1" -o 'jsonpath={range .items[*]}{.metadata.name}{"\n"}{end}' 2>/dev/null; }
 pod_count() { [ "$(pods_of "$1" | grep -c .)" = "$2" ]; }
 answers() { curl -s --max-time 2 "$1" | grep -qi "${2:-nginx}"; }
