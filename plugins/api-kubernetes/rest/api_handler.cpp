@@ -94,7 +94,7 @@ void ApiHandler::refuse(http::Exchange& exchange, int status, std::string_view m
 
 Task<void> ApiHandler::handle(http::Exchange& exchange) {
   auto began = http::Exchange::Clock::now();
-  Call call{services_, exchange, read_request_info(exchange.request()), {}, {}, nullptr, nullptr};
+  Call call{services_, exchange, read_request_info(exchange.request()), {}, {}, nullptr, nullptr, {}};
   co_await answer(call);
   bool known = call.entry != nullptr;
   services_.metrics.count(known ? call.info.verb : "other", known ? call.info.resource : "",

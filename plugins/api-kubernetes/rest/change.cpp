@@ -135,6 +135,7 @@ Task<Result<Changed>> insert_object(Call& call, const KindEntry& entry, std::str
     const meta_v1::ObjectMeta& metadata = metadata_of(entry, *object);
     name = metadata.name();
     generates = name.empty() && !metadata.generatename().empty();
+    call.object_name = name;
     if (!metadata.resourceversion().empty() && metadata.resourceversion() != "0") {
       co_return Status(Code::kBadRequest, "resourceVersion should not be set on objects to be created");
     }

@@ -4,7 +4,7 @@ namespace orlop::rest {
 
 void fail(Call& call, const Status& status) {
   StatusSubject subject;
-  std::string name(call.info.name);
+  std::string name(call.info.name.empty() ? std::string_view(call.object_name) : call.info.name);
   if (call.info.is_resource) {
     subject.name = name;
     subject.group = call.info.group;

@@ -43,6 +43,7 @@ struct Call {
   OutputFormat format;
   const KindEntry* entry = nullptr;
   const kube::Subresource* subresource = nullptr;
+  std::string object_name;  // of a creation, whose path has none
 
   [[nodiscard]] const http::Request& request() const { return exchange.request(); }
   [[nodiscard]] WallTime now() const {
