@@ -80,8 +80,7 @@ Status Daemon::write_config() {
       << "folders: {config: " << folder << "/etc, data: " << folder << "/data, run: " << folder << "/run}\n"
       << "plugins:\n"
       << "  - name: api-kubernetes\n"
-      << "    config: {listen: \"127.0.0.1:" << port_
-      << "\", advertise_address: 127.0.0.1, threads: " << options_.threads << "}\n"
+      << "    config: {listen: \"127.0.0.1:" << port_ << "\", threads: " << options_.threads << "}\n"
       << "  - {name: runtime-containerd, enabled: false}\n"
       << "  - {name: net-iptables, enabled: false}\n";
   if (options_.hollow_nodes == 0) {

@@ -40,6 +40,8 @@ class PodWatch {
   void create(std::size_t number, Connection& connection, const std::string& image);
   // All of `from` to `to`, by as many creators as were opened.
   void create_all(std::size_t from, std::size_t to, const std::string& image);
+  // Until nothing has happened to a pod for a second, or the time is up.
+  void settle();
   // False: not within the time.
   bool wait(const std::function<bool()>& done) { return client_.run(done, Clock::now() + kAllAtMost); }
   void end();
@@ -65,7 +67,12 @@ class PodWatch {
   std::size_t running_ = 0;
   std::size_t failed_ = 0;
   std::string failure_;
+  Clock::time_point last_event_;
 };
+
+void PodWatch::settle() {
+  wait([this] { return Clock::now() - last_event_ > std::chrono::seconds(1); });
+}
 
 Status PodWatch::open(std::size_t creators) {
   ORLOP_ASSIGN(const std::string revision, revision_of(client_, path_));
@@ -87,6 +94,7 @@ Status PodWatch::open(std::size_t creators) {
 void PodWatch::line(std::string_view text) {
   const std::size_t at = text.find(label_);
   if (at == std::string_view::npos) return;
+  last_event_ = Clock::now();
   std::size_t number = 0;
   const std::string_view digits = text.substr(at + label_.size());
   std::from_chars(digits.data(), digits.data() + digits.size(), number);
@@ -244,6 +252,7 @@ Status schedule_on(Target& target, std::size_t nodes, bool runs, const Sizes& si
                Better::kLower, static_cast<double>(target.processes.memory().resident) / 1e6);
   }
   if (all_running && pods.failed() == 0) {
+    pods.settle();
     ORLOP_ASSIGN(auto times, one_by_one(pods, *client, count, kOneByOne, sizes.image));
     report.add(target.index, "schedule.one", "create to Running, one at a time, p50", "ms", Better::kLower,
                percentile(times, 0.5));
