@@ -43,6 +43,9 @@ void add_load(Report& report, const Target& target, const std::string& key, cons
   if (target.processes.known()) {
     report.add(target.index, key + ".server", label + ": the server's processors", "cores", Better::kNeither,
                result.server_cores);
+    // Says something even on a machine that does other work at the same time.
+    report.add(target.index, key + ".each", label + ": the server's processor time for each", "us", Better::kLower,
+               result.server_cores / std::max(result.per_second(), 1.0) * 1e6);
   }
   if (result.failed > 0) {
     report.note(target.index, fmt::format("{}: {} of {} failed, the first with {}", label, result.failed, result.sent,

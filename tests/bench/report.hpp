@@ -13,7 +13,7 @@ class Report {
  public:
   explicit Report(std::vector<std::string> targets) : targets_(std::move(targets)) {}
 
-  // `unit`: "/s", "ms", "MB", "KB", "cores" or "". Rows stand in the order in which their keys were first added.
+  // `unit`: "/s", "ms", "us", "MB", "KB", "cores" or "". Rows stand in the order in which their keys were first added.
   void add(std::size_t target, const std::string& key, const std::string& label, const std::string& unit, Better better,
            double value);
   // Something that a reader of the figures must know: an error, a limit that the client set.
