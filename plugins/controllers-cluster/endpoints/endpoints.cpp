@@ -17,7 +17,7 @@ bool selects(const std::map<std::string, std::string>& selector, const Labels& l
 }
 
 bool same_content(const Endpoints& a, const Endpoints& b) {
-  if (a.subsets_size() != b.subsets_size()) return false;
+  if (a.subsets_size() != b.subsets_size() || !same_labels(a.metadata(), b.metadata())) return false;
   for (int i = 0; i < a.subsets_size(); ++i) {
     if (!google::protobuf::util::MessageDifferencer::Equals(a.subsets(i), b.subsets(i))) return false;
   }
@@ -40,8 +40,9 @@ void EndpointsController::observe(const ChangeView& change, KeyQueue& queue) {
     return;
   }
   if (change.record.kind == "endpoints") {
-    // Only somebody else's hand is of interest: what is missing or was edited is mended.
-    if (change.type != ChangeType::kCreated) queue.add({name_space, name});
+    // Only somebody else's hand is of interest: what is missing or was edited is mended. Endpoints without a Service
+    // are nobody's business here.
+    if (change.type != ChangeType::kCreated && selectors_[name_space].contains(name)) queue.add({name_space, name});
     return;
   }
   if (change.record.kind == "endpointslices.discovery.k8s.io") {

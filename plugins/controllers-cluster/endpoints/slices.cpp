@@ -32,16 +32,20 @@ bool serves_host_name(const Service& service, const kube::Pod& pod) {
   return !pod.spec().hostname().empty() && pod.spec().subdomain() == service.metadata().name();
 }
 
+void set_labels(const Service& service, kube::ObjectMeta& metadata) {
+  *metadata.mutable_labels() = service.metadata().labels();
+  (*metadata.mutable_labels())[kServiceNameLabel] = service.metadata().name();
+  (*metadata.mutable_labels())[kManagedByLabel] = kManagedBy;
+  if (service.spec().clusterip() == "None") (*metadata.mutable_labels())["service.kubernetes.io/headless"] = "";
+}
+
 EndpointSlice new_slice(const Service& service, const ResolvedPorts& ports) {
   EndpointSlice slice;
   auto& metadata = *slice.mutable_metadata();
   metadata.set_namespace_(service.metadata().namespace_());
   metadata.set_generatename(service.metadata().name() + "-");
   metadata.set_name(service.metadata().name() + "-" + random_suffix());
-  *metadata.mutable_labels() = service.metadata().labels();
-  (*metadata.mutable_labels())[kServiceNameLabel] = service.metadata().name();
-  (*metadata.mutable_labels())[kManagedByLabel] = kManagedBy;
-  if (service.spec().clusterip() == "None") (*metadata.mutable_labels())["service.kubernetes.io/headless"] = "";
+  set_labels(service, metadata);
   auto& owner = *metadata.add_ownerreferences();
   owner.set_apiversion("v1");
   owner.set_kind("Service");
@@ -83,6 +87,7 @@ void plan_group(const Service& service, const ResolvedPorts& ports, WantedEndpoi
   for (Stored<EndpointSlice>& stored : existing) {
     EndpointSlice next = stored.object;
     next.clear_endpoints();
+    set_labels(service, *next.mutable_metadata());
     for (const Endpoint& endpoint : stored.object.endpoints()) {
       const auto found = wanted.find(endpoint.targetref().uid());
       if (found == wanted.end()) continue;
@@ -105,7 +110,8 @@ void plan_group(const Service& service, const ResolvedPorts& ports, WantedEndpoi
       continue;
     }
     has_one = true;
-    if (!same_endpoints(stored.object, next)) plan.update.push_back({std::move(next), stored.revision});
+    if (!same_endpoints(stored.object, next) || !same_labels(stored.object.metadata(), next.metadata()))
+      plan.update.push_back({std::move(next), stored.revision});
   }
   while (rest != wanted.end() || !has_one) {
     EndpointSlice slice = new_slice(service, ports);
@@ -117,6 +123,14 @@ void plan_group(const Service& service, const ResolvedPorts& ports, WantedEndpoi
 }
 
 }  // namespace
+
+bool same_labels(const kube::ObjectMeta& a, const kube::ObjectMeta& b) {
+  return a.labels_size() == b.labels_size() &&
+         std::all_of(a.labels().begin(), a.labels().end(), [&](const auto& label) {
+           const auto found = b.labels().find(label.first);
+           return found != b.labels().end() && found->second == label.second;
+         });
+}
 
 ResolvedPorts resolve_ports(const Service& service, const kube::Pod& pod) {
   ResolvedPorts out;

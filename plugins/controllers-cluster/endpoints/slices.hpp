@@ -41,6 +41,8 @@ Endpoint make_endpoint(const Service& service, const kube::Pod& pod);
 
 Endpoints make_endpoints(const Service& service, const std::vector<Stored<kube::Pod>>& pods);
 
+bool same_labels(const kube::ObjectMeta& a, const kube::ObjectMeta& b);
+
 // What is to be written so that the slices say what the pods are: endpoints stay in the slice that they are in, so that
 // one pod's change is one slice's write.
 struct SlicePlan {

@@ -97,6 +97,8 @@ Result<bool> GarbageCollector::exists(const v1::OwnerReference& owner, const std
   const kube::Kind* kind = kube::find_kind_of(owner.api_version(), owner.kind());
   // A kind that nobody provides now may come back with its plugin: it is not taken for gone.
   if (kind == nullptr) return true;
+  // An object of the cluster cannot be owned by one in a namespace: a mistake, and none to delete for.
+  if (kind->namespaced && name_space.empty()) return true;
   v1::Key key;
   key.set_kind(std::string(kind->id));
   key.set_namespace_(kind->namespaced ? name_space : std::string());
@@ -124,6 +126,19 @@ Status GarbageCollector::collect(AnyStored dependent) {
   return commit_any(host_, update_of(dependent));
 }
 
+Result<bool> GarbageCollector::keep_for_others(AnyStored& dependent, const std::string& uid) {
+  if (dependent.object.metadata().has_deletion_timestamp()) return false;
+  bool has_other = false;
+  for (const v1::OwnerReference& owner : dependent.object.metadata().owner_references()) {
+    if (owner.uid() == uid || has_other) continue;
+    ORLOP_ASSIGN(has_other, exists(owner, dependent.key.namespace_()));
+  }
+  if (!has_other) return false;
+  drop_owner(dependent, uid);
+  ORLOP_TRY(commit_any(host_, update_of(dependent)));
+  return true;
+}
+
 Result<Outcome> GarbageCollector::finish(AnyStored owner) {
   const auto& metadata = owner.object.metadata();
   if (!metadata.has_deletion_timestamp()) return Outcome{};
@@ -140,11 +155,13 @@ Result<Outcome> GarbageCollector::finish(AnyStored owner) {
   if (!has_finalizer(owner, kForeground)) return Outcome{};
   bool blocked = false;
   std::vector<AnyStored> fresh;
-  for (const AnyStored& object : objects) {
+  for (AnyStored& object : objects) {
+    ORLOP_ASSIGN(const bool kept, keep_for_others(object, metadata.uid()));
+    if (kept) continue;
     for (const v1::OwnerReference& reference : object.object.metadata().owner_references()) {
       blocked = blocked || (reference.uid() == metadata.uid() && reference.block_owner_deletion());
     }
-    if (!object.object.metadata().has_deletion_timestamp()) fresh.push_back(object);
+    if (!object.object.metadata().has_deletion_timestamp()) fresh.push_back(std::move(object));
   }
   ORLOP_TRY(remove_all(host_, fresh, "Foreground"));
   if (blocked) return Outcome{kLookAgainNs};

@@ -28,6 +28,8 @@ class GarbageCollector final : public Reconciler {
   Result<std::vector<AnyStored>> dependents(const std::string& uid) const;
   Status collect(AnyStored dependent);
   Result<Outcome> finish(AnyStored owner);
+  // Frees the dependent from an owner that is going in the foreground when another one is there. Whether it was freed.
+  Result<bool> keep_for_others(AnyStored& dependent, const std::string& uid);
   // Whether the owner that the reference names exists, with that very uid.
   Result<bool> exists(const v1::OwnerReference& owner, const std::string& name_space) const;
 

@@ -115,7 +115,10 @@ Result<Outcome> NodeController::reconcile(const ObjectKey& key) {
       last_heard_ns(key.name).value_or(node->object.metadata().creationtimestamp().seconds() * kSecondNs);
   // A Lease from the future (a clock that was set back) counts as fresh.
   const int64_t lost_at_ns = std::min(heard_ns, now_ns) + settings_.lost_after_s * kSecondNs;
-  if (now_ns >= lost_at_ns) ORLOP_TRY(mark_lost(*node, now_s));
+  if (now_ns >= lost_at_ns) {
+    ORLOP_TRY(mark_lost(*node, now_s));
+    ORLOP_TRY(mark_pods_unready(node->object, now_s));
+  }
   ORLOP_TRY(taint(*node, now_s));
   ORLOP_ASSIGN(const int64_t next_eviction_s, evict(node->object, now_s));
   int64_t again_ns = now_ns < lost_at_ns ? lost_at_ns - now_ns : 5 * kSecondNs;
@@ -157,6 +160,7 @@ std::optional<int64_t> NodeController::last_heard_ns(const std::string& node) co
 Status NodeController::mark_lost(Stored<Node>& node, int64_t now_s) {
   core::NodeCondition* ready = ready_condition(node.object);
   if (ready != nullptr && ready->status() == "Unknown") return Status::ok();
+  const bool never_heard = ready == nullptr;
   for (const char* type : {"MemoryPressure", "DiskPressure", "PIDPressure", "Ready"}) {
     core::NodeCondition* found = nullptr;
     for (auto& condition : *node.object.mutable_status()->mutable_conditions()) {
@@ -167,14 +171,14 @@ Status NodeController::mark_lost(Stored<Node>& node, int64_t now_s) {
       found->set_type(type);
     }
     found->set_status("Unknown");
-    found->set_reason("NodeStatusUnknown");
-    found->set_message("Kubelet stopped posting node status.");
+    found->set_reason(never_heard ? "NodeStatusNeverUpdated" : "NodeStatusUnknown");
+    found->set_message(never_heard ? "Kubelet never posted node status." : "Kubelet stopped posting node status.");
     found->mutable_lasttransitiontime()->set_seconds(now_s);
   }
   ORLOP_ASSIGN(node, nodes_.update_status(node));
   events_.about(node.object, EventType::kNormal, "NodeNotReady",
                 "Node " + node.object.metadata().name() + " status is now: NodeNotReady");
-  return mark_pods_unready(node.object, now_s);
+  return Status::ok();
 }
 
 Status NodeController::taint(Stored<Node>& node, int64_t now_s) {
@@ -189,6 +193,12 @@ Status NodeController::taint(Stored<Node>& node, int64_t now_s) {
     changed = set_taint(node.object, kNotReady, effect, not_ready && !(execute && ready == nullptr), now_s) || changed;
   }
   changed = set_taint(node.object, kUnschedulable, "NoSchedule", node.object.spec().unschedulable(), now_s) || changed;
+  // A taint by somebody's hand has no moment from which its tolerations run: they run from now.
+  for (auto& taint : *node.object.mutable_spec()->mutable_taints()) {
+    if (taint.effect() != "NoExecute" || taint.has_timeadded()) continue;
+    taint.mutable_timeadded()->set_seconds(now_s);
+    changed = true;
+  }
   if (!changed) return Status::ok();
   ORLOP_ASSIGN(node, nodes_.update(node));
   return Status::ok();
@@ -208,7 +218,10 @@ Result<int64_t> NodeController::evict(const Node& node, int64_t now_s) {
     for (const core::Taint& taint : taints) {
       const auto borne = bears_for_s(pod.object, taint);
       if (!borne) continue;
-      const int64_t at_s = taint.timeadded().seconds() + *borne;
+      // A pod that came after the taint bears it from then on.
+      const int64_t since_s =
+          std::max(taint.timeadded().seconds(), pod.object.metadata().creationtimestamp().seconds());
+      const int64_t at_s = since_s + *borne;
       due_s = due_s ? std::min(*due_s, at_s) : at_s;
     }
     if (!due_s) continue;
