@@ -10,6 +10,8 @@ namespace orlop::workload {
 namespace {
 
 constexpr int64_t kSecondNs = 1'000'000'000;
+// A set no longer counts pods that are ending, so nothing that is watched here tells when they are gone.
+constexpr int64_t kLookAgainNs = 100'000'000;
 
 SetSize size_of(const ReplicaSet& set) {
   return {set.metadata().name(), set.spec().replicas(), set.status().availablereplicas(),
@@ -71,7 +73,12 @@ Result<Outcome> DeploymentController::reconcile(const ObjectKey& key) {
     return update_status(rollout);
   }
   if (limits_of(object).recreate) {
-    ORLOP_TRY(recreate(rollout));
+    ORLOP_ASSIGN(const bool waiting, recreate(rollout));
+    if (waiting) {
+      ORLOP_ASSIGN(Outcome outcome, update_status(rollout));
+      outcome.again_after_ns = kLookAgainNs;
+      return outcome;
+    }
   } else {
     ORLOP_TRY(ensure_newest(rollout));
     ORLOP_TRY(roll(rollout));
@@ -197,14 +204,15 @@ Status DeploymentController::roll(Rollout& rollout) {
   return apply_sizes(rollout, &newest, old);
 }
 
-Status DeploymentController::recreate(Rollout& rollout) {
+// Returns whether old pods are still on their way out.
+Result<bool> DeploymentController::recreate(Rollout& rollout) {
   bool scaled = false;
   for (StoredSet& set : rollout.old) {
     if (set.object.spec().replicas() == 0) continue;
     ORLOP_TRY(scale_one(rollout.deployment.object, set, 0));
     scaled = true;
   }
-  if (scaled) return Status::ok();
+  if (scaled) return true;
   for (const StoredSet& set : rollout.old) {
     bool running = false;
     ORLOP_TRY(pods_.each(set.object.metadata().namespace_(), "owner/" + set.object.metadata().uid(),
@@ -212,10 +220,11 @@ Status DeploymentController::recreate(Rollout& rollout) {
                            running = !kube::is_terminal(pod);
                            return !running;
                          }));
-    if (running) return Status::ok();  // the ReplicaSet's status changes when its pods are gone
+    if (running) return true;
   }
   ORLOP_TRY(ensure_newest(rollout));
-  return scale_one(rollout.deployment.object, rollout.newest.front(), rollout.deployment.object.spec().replicas());
+  ORLOP_TRY(scale_one(rollout.deployment.object, rollout.newest.front(), rollout.deployment.object.spec().replicas()));
+  return false;
 }
 
 Status DeploymentController::apply_sizes(Rollout& rollout, const SetSize* newest, const std::vector<SetSize>& old) {

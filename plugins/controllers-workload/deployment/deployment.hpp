@@ -46,7 +46,7 @@ class DeploymentController final : public Reconciler {
   Status number_newest(Rollout& rollout, int64_t revision);
   Status scale_all(Rollout& rollout);
   Status roll(Rollout& rollout);
-  Status recreate(Rollout& rollout);
+  Result<bool> recreate(Rollout& rollout);
   Status apply_sizes(Rollout& rollout, const SetSize* newest, const std::vector<SetSize>& old);
   Status scale_one(const Deployment& deployment, StoredSet& set, int32_t replicas);
   Status clean_history(Rollout& rollout);

@@ -32,6 +32,7 @@ int32_t total_of(const SetSize* newest, const std::vector<SetSize>& old) {
 // How much of the change this set takes, by its share of what all had when they were last scaled.
 int32_t proportion(const SetSize& set, const Limits& limits, int32_t total, int32_t to_add, int32_t added) {
   if (set.replicas == 0 || to_add == 0 || to_add == added) return 0;
+  if (limits.replicas == 0) return -set.replicas;
   const int32_t reference = set.max_replicas_annotation > 0 ? set.max_replicas_annotation : total;
   const double wanted = static_cast<double>(set.replicas) * (limits.replicas + limits.max_surge) / reference;
   const auto share = static_cast<int32_t>(std::lround(wanted)) - set.replicas;
@@ -70,7 +71,13 @@ void share_out(const Limits& limits, SetSize* newest, std::vector<SetSize>& old)
     if (set.replicas > 0) active.push_back(&set);
   }
   if (newest != nullptr && (newest->replicas > 0 || active.empty())) active.push_back(newest);
-  if (active.empty()) return;
+  if (active.empty()) {
+    // A paused Deployment that stood at nothing: its youngest version comes back.
+    const auto youngest = std::max_element(
+        old.begin(), old.end(), [](const SetSize& a, const SetSize& b) { return a.created_s < b.created_s; });
+    if (youngest != old.end()) youngest->replicas = limits.replicas;
+    return;
+  }
   if (active.size() == 1) {
     active.front()->replicas = limits.replicas;
     return;
@@ -94,7 +101,13 @@ void share_out(const Limits& limits, SetSize* newest, std::vector<SetSize>& old)
     set->replicas += share;
     added += share;
   }
-  active.front()->replicas = std::max(0, active.front()->replicas + to_add - added);  // what rounding left over
+  // What rounding left over goes to the largest, or comes from the largest that have it.
+  int32_t left = to_add - added;
+  for (SetSize* set : active) {
+    const int32_t part = std::max(left, -set->replicas);
+    set->replicas += part;
+    left -= part;
+  }
 }
 
 bool step_rolling(const Limits& limits, SetSize& newest, std::vector<SetSize>& old, int32_t newest_unavailable) {

@@ -35,6 +35,25 @@ void set_condition(DeploymentStatus& status, std::string_view type, bool value, 
   condition->set_message(std::string(message));
 }
 
+// What keeps a set from making its pods stands in the Deployment, too: the newest set's reason before the others'.
+void copy_failure(DeploymentStatus& status, const ReplicaSet* newest, const std::vector<const ReplicaSet*>& all,
+                  int64_t now_s) {
+  std::vector<const ReplicaSet*> sets(all);
+  if (newest != nullptr) sets.insert(sets.begin(), newest);
+  for (const ReplicaSet* set : sets) {
+    for (const auto& condition : set->status().conditions()) {
+      if (condition.type() != "ReplicaFailure") continue;
+      set_condition(status, "ReplicaFailure", condition.status() == "True", condition.reason(), condition.message(),
+                    now_s, false);
+      return;
+    }
+  }
+  auto* conditions = status.mutable_conditions();
+  for (int i = conditions->size() - 1; i >= 0; --i) {
+    if (conditions->Get(i).type() == "ReplicaFailure") conditions->DeleteSubrange(i, 1);
+  }
+}
+
 bool made_progress(const DeploymentStatus& before, const DeploymentStatus& after) {
   const int32_t old_before = before.replicas() - before.updatedreplicas();
   const int32_t old_after = after.replicas() - after.updatedreplicas();
@@ -73,6 +92,7 @@ int64_t fill_status(Deployment& deployment, const ReplicaSet* newest, const std:
   set_condition(status, "Available", enough, enough ? "MinimumReplicasAvailable" : "MinimumReplicasUnavailable",
                 enough ? "Deployment has minimum availability." : "Deployment does not have minimum availability.",
                 now_s, false);
+  copy_failure(status, newest, all, now_s);
 
   const int32_t deadline_s = deployment.spec().progressdeadlineseconds();
   if (deadline_s == kNoDeadline || deadline_s == 0) return 0;
