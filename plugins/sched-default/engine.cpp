@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 namespace orlop::sched {
 namespace {
@@ -44,10 +45,10 @@ double score_node(const PodInfo& pod, const NodeInfo& node, const Neighbours& ne
 std::string Decision::explain() const {
   std::string out = "0/" + std::to_string(nodes) + " nodes are available";
   if (reasons.empty()) return nodes == 0 ? "no nodes available to schedule pods" : out + ".";
+  std::set<std::string> parts;  // in the order of their text, as upstream's
+  for (const auto& [reason, count] : reasons) parts.insert(std::to_string(count) + " " + reason);
   std::string list;
-  for (const auto& [reason, count] : reasons) {
-    list += (list.empty() ? "" : ", ") + std::to_string(count) + " " + reason;
-  }
+  for (const std::string& part : parts) list += (list.empty() ? "" : ", ") + part;
   return out + ": " + list + ".";
 }
 

@@ -29,18 +29,6 @@ bool meets(const core::NodeSelectorRequirement& requirement, const std::string* 
   return op == "Gt" ? *left > *right : op == "Lt" && *left < *right;
 }
 
-bool matches_node_affinity(const core::PodSpec& spec, const NodeInfo& node) {
-  for (const auto& [key, value] : spec.nodeselector()) {
-    const auto found = node.labels.find(key);
-    if (found == node.labels.end() || found->second != value) return false;
-  }
-  const auto& affinity = spec.affinity().nodeaffinity();
-  if (!affinity.has_requiredduringschedulingignoredduringexecution()) return true;
-  const auto& terms = affinity.requiredduringschedulingignoredduringexecution().nodeselectorterms();
-  return std::any_of(terms.begin(), terms.end(),
-                     [&](const auto& term) { return matches_node_selector_term(term, node); });
-}
-
 bool ports_conflict(const PodInfo& pod, const NodeInfo& node) {
   for (const auto& [protocol, address, port] : pod.host_ports) {
     for (const auto& [used, count] : node.host_ports) {
@@ -74,6 +62,18 @@ void check_resources(const PodInfo& pod, const NodeInfo& node, std::vector<std::
 }
 
 }  // namespace
+
+bool matches_node_affinity(const core::PodSpec& spec, const NodeInfo& node) {
+  for (const auto& [key, value] : spec.nodeselector()) {
+    const auto found = node.labels.find(key);
+    if (found == node.labels.end() || found->second != value) return false;
+  }
+  const auto& affinity = spec.affinity().nodeaffinity();
+  if (!affinity.has_requiredduringschedulingignoredduringexecution()) return true;
+  const auto& terms = affinity.requiredduringschedulingignoredduringexecution().nodeselectorterms();
+  return std::any_of(terms.begin(), terms.end(),
+                     [&](const auto& term) { return matches_node_selector_term(term, node); });
+}
 
 bool matches_node_selector_term(const core::NodeSelectorTerm& term, const NodeInfo& node) {
   if (term.matchexpressions().empty() && term.matchfields().empty()) return false;

@@ -27,6 +27,7 @@ struct Resources {
   std::map<std::string, int64_t> extended;
 
   void add(const Resources& other, int sign);
+  bool operator==(const Resources&) const = default;
 };
 
 // protocol, host address ("" for all), port

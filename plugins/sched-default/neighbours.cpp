@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <set>
 
 namespace orlop::sched {
 namespace {
@@ -14,9 +15,32 @@ bool selects(const PodTerm& term, const PodInfo& pod) {
   return kube::matches(term.selector, pod.labels);
 }
 
+bool selected_by_all(const std::vector<PodTerm>& terms, const PodInfo& pod) {
+  return std::all_of(terms.begin(), terms.end(), [&](const PodTerm& term) { return selects(term, pod); });
+}
+
 const std::string* topology_of(const NodeInfo& node, const std::string& key) {
   const auto found = node.labels.find(key);
   return found == node.labels.end() ? nullptr : &found->second;
+}
+
+bool bears_taints(const kube::Pod& pod, const NodeInfo& node) {
+  return std::all_of(node.taints.begin(), node.taints.end(), [&](const core::Taint& taint) {
+    return taint.effect() == "PreferNoSchedule" || tolerates(pod.spec().tolerations(), taint);
+  });
+}
+
+// Whether the labels are of the group that the constraint spreads: its selector (none selects nothing), narrowed to the
+// values that the pod itself has of matchLabelKeys.
+bool alike(const core::TopologySpreadConstraint& constraint, const PodInfo& pod, const Labels& labels) {
+  if (!constraint.has_labelselector() || !kube::matches(constraint.labelselector(), labels)) return false;
+  for (const std::string& key : constraint.matchlabelkeys()) {
+    const auto own = pod.labels.find(key);
+    if (own == pod.labels.end()) continue;
+    const auto found = labels.find(key);
+    if (found == labels.end() || found->second != own->second) return false;
+  }
+  return true;
 }
 
 int64_t count_at(const std::map<std::string, int64_t>& counts, const std::string& value) {
@@ -27,10 +51,13 @@ int64_t count_at(const std::map<std::string, int64_t>& counts, const std::string
 }  // namespace
 
 Neighbours::Neighbours(const PodInfo& pod, const ClusterState& state) : pod_(pod), state_(state) {
-  count_terms(pod.affinity, wanted_);
-  count_terms(pod.anti_affinity, unwanted_);
-  count_terms(pod.preferred_affinity, preferred_);
-  count_terms(pod.preferred_anti_affinity, preferred_);
+  count_terms(pod.affinity, true, wanted_);
+  count_terms(pod.anti_affinity, false, unwanted_);
+  count_terms(pod.preferred_affinity, false, preferred_);
+  count_terms(pod.preferred_anti_affinity, false, preferred_);
+  first_of_its_kind_ =
+      std::all_of(wanted_.begin(), wanted_.end(), [&](const Term& term) { return term.counts.empty(); }) &&
+      selected_by_all(pod.affinity, pod);
   for (size_t i = pod.preferred_affinity.size(); i < preferred_.size(); ++i) {
     for (auto& [value, count] : preferred_[i].counts) count = -count;
   }
@@ -38,16 +65,14 @@ Neighbours::Neighbours(const PodInfo& pod, const ClusterState& state) : pod_(pod
   if (pod.pod->spec().topologyspreadconstraints_size() > 0) count_spreads();
 }
 
-void Neighbours::count_terms(const std::vector<PodTerm>& terms, std::vector<Term>& out) {
+void Neighbours::count_terms(const std::vector<PodTerm>& terms, bool together, std::vector<Term>& out) {
   for (const PodTerm& term : terms) {
-    Term counted{&term, {}, selects(term, pod_), 0};
+    Term counted{&term, {}};
     for (const auto& [uid, other] : state_.pods()) {
-      if (!selects(term, other)) continue;
+      if (together ? !selected_by_all(terms, other) : !selects(term, other)) continue;
       const NodeInfo* node = state_.node(other.node);
       const std::string* value = node == nullptr ? nullptr : topology_of(*node, term.topology_key);
-      if (value == nullptr) continue;
-      ++counted.counts[*value];
-      ++counted.total;
+      if (value != nullptr) ++counted.counts[*value];
     }
     out.push_back(std::move(counted));
   }
@@ -66,21 +91,29 @@ void Neighbours::count_repelling() {
 }
 
 void Neighbours::count_spreads() {
-  for (const auto& constraint : pod_.pod->spec().topologyspreadconstraints()) {
-    Spread spread{
-        constraint.topologykey(), constraint.maxskew(), {}, 0, kube::matches(constraint.labelselector(), pod_.labels)};
+  const auto& constraints = pod_.pod->spec().topologyspreadconstraints();
+  // Domains that the pod could never go to do not count, nor do nodes that lack one of the (hard or soft) constraints'
+  // labels.
+  const auto counts = [&](const core::TopologySpreadConstraint& constraint, const NodeInfo& node) {
+    for (const auto& other : constraints) {
+      if (other.whenunsatisfiable() == constraint.whenunsatisfiable() && !node.labels.contains(other.topologykey()))
+        return false;
+    }
+    if (constraint.nodeaffinitypolicy() != "Ignore" && !matches_node_affinity(pod_.pod->spec(), node)) return false;
+    return constraint.nodetaintspolicy() != "Honor" || bears_taints(*pod_.pod, node);
+  };
+  for (const auto& constraint : constraints) {
+    Spread spread{constraint.topologykey(), constraint.maxskew(), {}, 0, alike(constraint, pod_, pod_.labels)};
+    std::set<std::string> counted;
     for (const NodeInfo* node : state_.nodes()) {
-      // Domains that the pod could not go to anyway do not count.
-      if (!sched::why_not(pod_, *node).empty() && node->labels.find(spread.topology_key) == node->labels.end())
-        continue;
-      if (const std::string* value = topology_of(*node, spread.topology_key)) spread.counts[*value];
+      if (!counts(constraint, *node)) continue;
+      spread.counts[node->labels.find(spread.topology_key)->second];
+      counted.insert(node->name);
     }
     for (const auto& [uid, other] : state_.pods()) {
-      if (other.terminating || other.name_space != pod_.name_space) continue;
-      if (!constraint.has_labelselector() || !kube::matches(constraint.labelselector(), other.labels)) continue;
-      const NodeInfo* node = state_.node(other.node);
-      const std::string* value = node == nullptr ? nullptr : topology_of(*node, spread.topology_key);
-      if (value != nullptr) ++spread.counts[*value];
+      if (other.terminating || other.name_space != pod_.name_space || !alike(constraint, pod_, other.labels)) continue;
+      if (!counted.contains(other.node)) continue;
+      ++spread.counts[*topology_of(*state_.node(other.node), spread.topology_key)];
     }
     spread.least = spread.counts.empty() ? 0 : std::numeric_limits<int64_t>::max();
     for (const auto& [value, count] : spread.counts) spread.least = std::min(spread.least, count);
@@ -91,27 +124,26 @@ void Neighbours::count_spreads() {
 }
 
 std::string Neighbours::why_not(const NodeInfo& node) const {
-  for (const auto& [key, counts] : repelled_) {
-    const std::string* value = topology_of(node, key);
-    if (value != nullptr && count_at(counts, *value) > 0)
-      return "node(s) didn't satisfy existing pods anti-affinity rules";
+  for (const Spread& spread : spreads_) {
+    const std::string* value = topology_of(node, spread.topology_key);
+    if (value == nullptr) return "node(s) didn't match pod topology spread constraints (missing required label)";
+    const int64_t after = count_at(spread.counts, *value) + (spread.counts_itself ? 1 : 0);
+    if (after - spread.least > spread.max_skew) return "node(s) didn't match pod topology spread constraints";
   }
   for (const Term& term : wanted_) {
     const std::string* value = topology_of(node, term.term->topology_key);
     // The first of a group that wants to be together may go anywhere.
-    const bool first = term.total == 0 && term.matches_itself;
-    if (value == nullptr || (!first && count_at(term.counts, *value) == 0))
+    if (value == nullptr || (!first_of_its_kind_ && count_at(term.counts, *value) == 0))
       return "node(s) didn't match pod affinity rules";
   }
   for (const Term& term : unwanted_) {
     const std::string* value = topology_of(node, term.term->topology_key);
     if (value != nullptr && count_at(term.counts, *value) > 0) return "node(s) didn't match pod anti-affinity rules";
   }
-  for (const Spread& spread : spreads_) {
-    const std::string* value = topology_of(node, spread.topology_key);
-    if (value == nullptr) return "node(s) didn't match pod topology spread constraints (missing required label)";
-    const int64_t after = count_at(spread.counts, *value) + (spread.counts_itself ? 1 : 0);
-    if (after - spread.least > spread.max_skew) return "node(s) didn't match pod topology spread constraints";
+  for (const auto& [key, counts] : repelled_) {
+    const std::string* value = topology_of(node, key);
+    if (value != nullptr && count_at(counts, *value) > 0)
+      return "node(s) didn't satisfy existing pods anti-affinity rules";
   }
   return {};
 }

@@ -25,8 +25,6 @@ class Neighbours {
   struct Term {
     const PodTerm* term;
     Counts counts;
-    bool matches_itself = false;
-    int64_t total = 0;
   };
   struct Spread {
     std::string topology_key;
@@ -36,13 +34,15 @@ class Neighbours {
     bool counts_itself = false;
   };
 
-  void count_terms(const std::vector<PodTerm>& terms, std::vector<Term>& out);
+  // together: only pods that every one of the terms selects are counted.
+  void count_terms(const std::vector<PodTerm>& terms, bool together, std::vector<Term>& out);
   void count_repelling();
   void count_spreads();
 
   const PodInfo& pod_;
   const ClusterState& state_;
   std::vector<Term> wanted_, unwanted_, preferred_;
+  bool first_of_its_kind_ = false;          // wants neighbours of its own sort, and there are none yet
   std::map<std::string, Counts> repelled_;  // topology key → value → how many there repel this pod
   std::vector<Spread> spreads_, soft_spreads_;
 };

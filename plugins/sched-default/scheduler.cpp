@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <utility>
 
+#include <google/protobuf/util/message_differencer.h>
+
 namespace orlop::sched {
 namespace {
 
@@ -31,6 +33,23 @@ void set_scheduled(kube::Pod& pod, bool scheduled, const std::string& message, i
   found->set_message(message);
 }
 
+bool same_taints(const std::vector<core::Taint>& a, const std::vector<core::Taint>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const core::Taint& left, const core::Taint& right) {
+    return left.key() == right.key() && left.value() == right.value() && left.effect() == right.effect();
+  });
+}
+
+// Whether a change of the pod can change where it fits.
+bool wants_the_same(const PodInfo& a, const PodInfo& b) {
+  return a.labels == b.labels && a.priority == b.priority &&
+         google::protobuf::util::MessageDifferencer::Equals(a.pod->spec(), b.pod->spec());
+}
+
+bool was_told(const kube::Pod& pod, const std::string& reason) {
+  const auto* condition = kube::find_condition(pod, "PodScheduled");
+  return condition != nullptr && condition->status() == "False" && condition->message() == reason;
+}
+
 }  // namespace
 
 Scheduler::Scheduler(Host host, SchedulerSettings settings)
@@ -44,6 +63,11 @@ Scheduler::Scheduler(Host host, SchedulerSettings settings)
             state_.clear();
             waiting_.clear();
             queue_.clear();
+            for (const auto& [uid, binding] : assumed_) {
+              PodInfo info = read_pod(*binding.pod, false);
+              info.node = binding.node;
+              state_.put_pod(std::move(info));
+            }
           }) {}
 
 Status Scheduler::start() {
@@ -87,6 +111,7 @@ size_t Scheduler::run_once() {
   auto drained = watch_.drain();
   if (!drained) host_.log_warn("cannot follow the store: " + drained.message());
   take_results();
+  if (std::exchange(room_changed_, false)) unpark();
   const int64_t now = host_.monotonic_now_ns();
   for (auto& [uid, waiting] : waiting_) {
     if (waiting.parked && waiting.retry_at_ns <= now) {
@@ -113,12 +138,10 @@ void Scheduler::observe(const ChangeView& change) {
   NodeInfo after = read_node(node);
   // A heartbeat changes nothing that a waiting pod could hope for.
   const bool helps = before == nullptr || before->labels != after.labels ||
-                     before->unschedulable != after.unschedulable || before->taints.size() != after.taints.size() ||
-                     before->pods_max != after.pods_max ||
-                     before->allocatable.cpu_milli != after.allocatable.cpu_milli ||
-                     before->allocatable.memory != after.allocatable.memory;
+                     before->unschedulable != after.unschedulable || !same_taints(before->taints, after.taints) ||
+                     before->pods_max != after.pods_max || before->allocatable != after.allocatable;
   state_.put_node(std::move(after));
-  if (helps) unpark();
+  room_changed_ = room_changed_ || helps;
 }
 
 void Scheduler::observe_pod(const ChangeView& change) {
@@ -133,7 +156,7 @@ void Scheduler::observe_pod(const ChangeView& change) {
     const bool frees = gone || info.ended;
     if (frees) {
       state_.remove_pod(uid);
-      unpark();
+      room_changed_ = true;
     } else {
       state_.put_pod(std::move(info));
     }
@@ -147,10 +170,12 @@ void Scheduler::observe_pod(const ChangeView& change) {
   if (assumed_.contains(uid)) return;  // bound by us: its binding is on the way
   auto [entry, is_new] = waiting_.try_emplace(uid);
   Waiting& waiting = entry->second;
-  waiting.revision = change.record.revision;
-  waiting.info = read_pod(std::move(pod), true);
+  PodInfo info = read_pod(std::move(pod), true);
   // Our own note of the reason is no news.
-  if (is_new || !waiting.parked) enqueue(waiting);
+  if (!is_new && waiting.parked && !wants_the_same(waiting.info, info)) waiting.parked = false;
+  waiting.revision = change.record.revision;
+  waiting.info = std::move(info);
+  if (!waiting.parked) enqueue(waiting);
 }
 
 void Scheduler::enqueue(const Waiting& waiting) {
@@ -294,8 +319,7 @@ void Scheduler::refuse(Waiting& waiting, const Decision& decision) {
   ++waiting.attempts;
   const std::string reason = decision.explain();
   events_.about(*waiting.info.pod, EventType::kWarning, "FailedScheduling", reason);
-  if (waiting.told == reason) return;
-  waiting.told = reason;
+  if (was_told(*waiting.info.pod, reason)) return;
   Stored<kube::Pod> stored{*waiting.info.pod, waiting.revision};
   set_scheduled(stored.object, false, reason, host_.wall_now_ns() / kSecondNs);
   v1::CommitRequest request;

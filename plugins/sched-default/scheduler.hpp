@@ -49,7 +49,6 @@ class Scheduler {
     int64_t retry_at_ns = 0;    // unschedulable: tried again by then, whatever happens
     int attempts = 0;
     bool parked = false;  // unschedulable until something changes
-    std::string told;     // the reason that was told last
   };
   struct Binding {
     std::string uid, node;
@@ -81,6 +80,7 @@ class Scheduler {
   Watch watch_;
   std::unordered_map<std::string, Waiting> waiting_;  // by uid
   std::set<QueueKey> queue_;                          // what is to be tried now; the last part is the uid
+  bool room_changed_ = false;                         // since the last round: what is parked may fit now
   std::unordered_map<std::string, Binding> assumed_;  // by uid: bound by us, not yet seen in the log
 
   std::mutex mutex_;
