@@ -74,7 +74,7 @@ bool Paths::is_public(std::string_view path) const {
 
 bool Paths::serves_resource(const rest::RequestInfo& info) const {
   return info.group == "orlop.dev" && info.version == "v1" && info.resource == "plugins" && info.name_space.empty() &&
-         info.subresource.empty();
+         (info.subresource.empty() || info.subresource == "log" || info.subresource == "restart");
 }
 
 bool Paths::answer_discovery(Call& call, std::string_view path) {
@@ -177,6 +177,18 @@ Task<void> Paths::handle_path(Call& call) {
 }
 
 Task<void> Paths::answer_plugins(Call& call) {
+  if (call.info.subresource == "restart" && call.info.verb == "create") {
+    co_await answer_plugin_restart(call);
+    co_return;
+  }
+  if (call.info.subresource == "log" && call.info.verb == "get") {
+    co_await answer_plugin_log(call);
+    co_return;
+  }
+  if (!call.info.subresource.empty()) {
+    co_return rest::fail(
+        call, Status(Code::kMethodNotAllowed, "the server does not allow this method on the requested resource"));
+  }
   if (call.info.verb != "get" && call.info.verb != "list") {
     co_return rest::fail(
         call, Status(Code::kMethodNotAllowed, "the server does not allow this method on the requested resource"));

@@ -5,6 +5,7 @@
 #include "orlop/v1/kernel.pb.h"
 #include "plugins/api-kubernetes/print/table.hpp"
 
+#include <cstdlib>
 #include <ctime>
 
 namespace orlop::discovery {
@@ -92,7 +93,71 @@ std::string table_json(const Call& call, const v1::PluginsResponse& plugins) {
   return out + "]}\n";
 }
 
+constexpr uint32_t kTailLines = 200;
+constexpr uint32_t kFollowMs = 10'000;  // then asked again: the client may have gone
+
+// "2026-11-22T19:00:00.123Z INFO  message"
+std::string log_text(const v1::PluginLogsResponse& lines) {
+  static constexpr std::string_view kLevels[] = {"TRACE", "DEBUG", "INFO ", "WARN ", "ERROR"};
+  std::string out;
+  for (const v1::LogLine& line : lines.lines()) {
+    std::string when = time_text(line.at_unix_ns());
+    when.pop_back();
+    const std::string ms = std::to_string(1000 + line.at_unix_ns() / 1'000'000 % 1000).substr(1);
+    const size_t level = line.level() < 0 || line.level() > 4 ? 2 : static_cast<size_t>(line.level());
+    out += when + "." + ms + "Z " + std::string(kLevels[level]) + " " + line.text() + "\n";
+  }
+  return out;
+}
+
+Task<Result<v1::PluginLogsResponse>> ask_log(Call& call, const v1::PluginLogsRequest& request, uint32_t deadline_ms) {
+  http::Pending<Result<v1::PluginLogsResponse>> pending(call.exchange);
+  orlop::call_async<v1::PluginLogsResponse>(
+      call.services.host, {"kernel", "kernel", deadline_ms}, "orlop.v1.Kernel/PluginLogs", request,
+      [&pending](Result<v1::PluginLogsResponse> result) { pending.set(std::move(result)); });
+  co_return co_await pending;
+}
+
 }  // namespace
+
+Task<void> answer_plugin_log(Call& call) {
+  const auto& query = call.request().query;
+  v1::PluginLogsRequest request;
+  request.set_name(std::string(call.info.name));
+  request.set_tail_lines(kTailLines);
+  const std::string tail(query.get("tailLines"));
+  if (!tail.empty()) request.set_tail_lines(static_cast<uint32_t>(std::strtoul(tail.c_str(), nullptr, 10)));
+  auto lines = co_await ask_log(call, request, 5000);
+  if (!lines) co_return rest::fail(call, lines.status());
+  const bool follow = query.get("follow") == "true";
+  if (!follow) co_return call.exchange.respond(200, "text/plain; charset=utf-8", log_text(*lines));
+  call.exchange.begin(200, "text/plain; charset=utf-8", true);
+  request.clear_tail_lines();
+  request.set_wait(true);
+  for (;;) {
+    std::string text = log_text(*lines);
+    if (!text.empty() && !co_await call.exchange.write(text)) co_return;
+    if (!lines->lines().empty()) request.set_after_sequence(lines->lines().rbegin()->sequence());
+    lines = co_await ask_log(call, request, kFollowMs);
+    if (!lines && lines.code() != Code::kTimeout) co_return;
+    if (!lines) lines = v1::PluginLogsResponse();
+    if (call.exchange.gone()) co_return;
+  }
+}
+
+Task<void> answer_plugin_restart(Call& call) {
+  v1::RestartPluginRequest request;
+  request.set_name(std::string(call.info.name));
+  http::Pending<Result<v1::RestartPluginResponse>> pending(call.exchange);
+  orlop::call_async<v1::RestartPluginResponse>(
+      call.services.host, {"kernel", "kernel", 10'000}, "orlop.v1.Kernel/RestartPlugin", request,
+      [&pending](Result<v1::RestartPluginResponse> result) { pending.set(std::move(result)); });
+  auto restarted = co_await pending;
+  if (!restarted) co_return rest::fail(call, restarted.status());
+  rest::answer_json(call, 200,
+                    R"({"kind":"Status","apiVersion":"v1","metadata":{},"status":"Success","details":{"name":)" +
+                        text(call.info.name) + R"(,"group":"orlop.dev","kind":"plugins"}})" + "\n");
+}
 
 Task<void> answer_plugin_objects(Call& call) {
   v1::PluginsRequest request;
