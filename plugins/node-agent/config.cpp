@@ -4,6 +4,12 @@
 #include <cctype>
 
 namespace orlop::agent {
+namespace {
+
+// Hollow pods cost no work, only waiting for writes.
+constexpr unsigned kHollowWorkers = 64;
+
+}  // namespace
 
 AgentConfig read_config(const Config& config) {
   AgentConfig out;
@@ -19,6 +25,7 @@ AgentConfig read_config(const Config& config) {
   out.node_ip = config.text("node_ip");
   out.pods_max = config.integer("pods_max", 110);
   out.workers = static_cast<unsigned>(config.integer("workers", 8));
+  if (out.hollow) out.workers = std::max(out.workers, kHollowWorkers);
   out.lease_s = config.integer("lease_seconds", 10);
   out.cluster_dns = config.texts("cluster_dns");
   out.cluster_domain = config.text("cluster_domain", "cluster.local");

@@ -14,7 +14,6 @@
 namespace orlop::agent {
 namespace {
 
-using Node = k8s::io::api::core::v1::Node;
 using NodeCondition = k8s::io::api::core::v1::NodeCondition;
 using Lease = k8s::io::api::coordination::v1::Lease;
 
@@ -22,11 +21,11 @@ constexpr int64_t kSecondNs = 1'000'000'000;
 constexpr int64_t kStatusEveryS = 300;
 constexpr int64_t kMemoryPressureBytes = 100 << 20;  // the kubelet's own thresholds: memory.available < 100Mi,
 constexpr int64_t kDiskPressurePercent = 10;         // nodefs.available < 10 %
-constexpr int64_t kLeasesPerCommit = 200;
+constexpr int kWritesPerCommit = 200;
 constexpr char kVersion[] = "v1.32.0-orlop";
 
-void set_condition(Node& node, const std::string& type, const std::string& truth, const std::string& reason,
-                   const std::string& message, int64_t now_s) {
+void set_condition(k8s::io::api::core::v1::Node& node, const std::string& type, const std::string& truth,
+                   const std::string& reason, const std::string& message, int64_t now_s) {
   NodeCondition* found = nullptr;
   for (NodeCondition& condition : *node.mutable_status()->mutable_conditions()) {
     if (condition.type() == type) found = &condition;
@@ -42,7 +41,7 @@ void set_condition(Node& node, const std::string& type, const std::string& truth
   found->mutable_lastheartbeattime()->set_seconds(now_s);
 }
 
-void fill_labels(Node& node, const AgentConfig& config, const Machine& machine) {
+void fill_labels(k8s::io::api::core::v1::Node& node, const AgentConfig& config, const Machine& machine) {
   auto& labels = *node.mutable_metadata()->mutable_labels();
   labels["kubernetes.io/hostname"] = node.metadata().name();
   labels["kubernetes.io/os"] = "linux";
@@ -56,7 +55,7 @@ void fill_labels(Node& node, const AgentConfig& config, const Machine& machine) 
   }
 }
 
-void fill_taints(Node& node, const AgentConfig& config) {
+void fill_taints(k8s::io::api::core::v1::Node& node, const AgentConfig& config) {
   for (const std::string& entry : config.taints) {
     const auto effect = entry.rfind(':');
     const auto equals = entry.find('=');
@@ -67,7 +66,7 @@ void fill_taints(Node& node, const AgentConfig& config) {
   }
 }
 
-void fill_resources(Node& node, const AgentConfig& config, const Machine& machine) {
+void fill_resources(k8s::io::api::core::v1::Node& node, const AgentConfig& config, const Machine& machine) {
   for (auto* resources : {node.mutable_status()->mutable_capacity(), node.mutable_status()->mutable_allocatable()}) {
     (*resources)["cpu"].set_string(std::to_string(config.hollow ? 64 : machine.cpus));
     (*resources)["memory"].set_string(std::to_string(config.hollow ? (256ll << 20) : machine.memory_bytes / 1024) +
@@ -114,12 +113,13 @@ void NodeRegistration::loop() {
       if (failure) lease_due_ns = now + config_.lease_s * kSecondNs;
     }
     const bool all_due = now >= status_due_ns || readiness.ready != was_ready;
+    std::vector<std::string> due;
     for (const std::string& name : config_.node_names) {
       if (!all_due && config_.hollow && !lease_due) break;  // of many nodes, now and then
-      if (!all_due && stands_as_told(name, readiness)) continue;
-      const Status registered = register_node(name, readiness);
-      if (!registered) failure = registered;
+      if (all_due || !stands_as_told(name, readiness)) due.push_back(name);
     }
+    const Status registered = register_nodes(due, readiness);
+    if (!registered) failure = registered;
     if (failure && all_due) status_due_ns = now + kStatusEveryS * kSecondNs;
     was_ready = readiness.ready;
     if (!config_.hollow) prepare_network(config_.node_names.front());
@@ -171,24 +171,52 @@ bool NodeRegistration::stands_as_told(const std::string& name, const Readiness& 
   return false;
 }
 
-Status NodeRegistration::register_node(const std::string& name, const Readiness& readiness) {
+Status NodeRegistration::commit(v1::CommitRequest& request) const {
+  if (request.writes_size() == 0) return Status::ok();
+  auto result = host_.commit_wait(request);
+  request.Clear();
+  return result.status();
+}
+
+// Makes the Nodes that are not there, then tells the status of all: many to a transaction, since a machine may be many
+// nodes.
+Status NodeRegistration::register_nodes(const std::vector<std::string>& names, const Readiness& readiness) {
   const Objects<Node> nodes(host_);
-  auto stored = nodes.get("", name);
-  if (!stored) {
+  v1::CommitRequest request;
+  for (const std::string& name : names) {
+    auto stored = nodes.get("", name);
+    if (stored) continue;
     if (stored.code() != Code::kNotFound) return stored.status();
     Node fresh;
     fresh.mutable_metadata()->set_name(name);
     fill_labels(fresh, config_, machine_);
     fill_taints(fresh, config_);
-    stored = nodes.create(fresh);
-    if (!stored) return stored.status();
+    auto write = make_write<Node>(v1::CREATE, "", name);
+    fresh.SerializeToString(write.mutable_value());
+    *request.add_writes() = std::move(write);
+    if (request.writes_size() >= kWritesPerCommit) ORLOP_TRY(commit(request));
   }
-  Node& node = stored->object;
+  ORLOP_TRY(commit(request));
+  for (const std::string& name : names) {
+    ORLOP_ASSIGN(auto stored, nodes.get("", name));
+    fill_status(stored.object, readiness);
+    auto write = make_write<Node>(v1::UPDATE, "", name);
+    write.set_subresource("status");
+    write.set_if_revision(stored.revision);
+    stored.object.SerializeToString(write.mutable_value());
+    *request.add_writes() = std::move(write);
+    if (request.writes_size() >= kWritesPerCommit) ORLOP_TRY(commit(request));
+  }
+  return commit(request);
+}
+
+void NodeRegistration::fill_status(Node& node, const Readiness& readiness) const {
   const int64_t now_s = host_.wall_now_ns() / kSecondNs;
   fill_resources(node, config_, machine_);
   auto& status = *node.mutable_status();
   status.clear_addresses();
-  for (const auto& [type, address] : {std::pair("InternalIP", machine_.ip), std::pair("Hostname", name)}) {
+  for (const auto& [type, address] :
+       {std::pair("InternalIP", machine_.ip), std::pair("Hostname", node.metadata().name())}) {
     auto& entry = *status.add_addresses();
     entry.set_type(type);
     entry.set_address(address);
@@ -216,18 +244,11 @@ Status NodeRegistration::register_node(const std::string& name, const Readiness&
                 low_disk ? "kubelet has disk pressure" : "kubelet has no disk pressure", now_s);
   set_condition(node, "PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available", now_s);
   set_condition(node, "Ready", readiness.ready ? "True" : "False", readiness.reason, readiness.message, now_s);
-  return nodes.update_status(*stored).status();
 }
 
 Status NodeRegistration::renew_leases() {
   const int64_t now_ns = host_.wall_now_ns();
   v1::CommitRequest request;
-  const auto flush = [&]() -> Status {
-    if (request.writes_size() == 0) return Status::ok();
-    auto result = host_.commit_wait(request);
-    request.Clear();
-    return result.status();
-  };
   const Objects<Lease> leases(host_);
   for (const std::string& name : config_.node_names) {
     auto stored = leases.get("kube-node-lease", name);
@@ -242,9 +263,9 @@ Status NodeRegistration::renew_leases() {
     auto write = make_write<Lease>(stored ? v1::UPDATE : v1::CREATE, "kube-node-lease", name);
     lease.SerializeToString(write.mutable_value());
     *request.add_writes() = std::move(write);
-    if (request.writes_size() >= kLeasesPerCommit) ORLOP_TRY(flush());
+    if (request.writes_size() >= kWritesPerCommit) ORLOP_TRY(commit(request));
   }
-  return flush();
+  return commit(request);
 }
 
 void NodeRegistration::prepare_network(const std::string& node) {

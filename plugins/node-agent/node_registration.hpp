@@ -7,6 +7,7 @@
 #pragma once
 
 #include "orlop/host.hpp"
+#include "orlop/kube/core_v1.hpp"
 #include "plugins/node-agent/config.hpp"
 #include "plugins/node-agent/machine.hpp"
 #include "plugins/node-agent/runtime_client.hpp"
@@ -16,6 +17,7 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <vector>
 
 namespace orlop::agent {
 
@@ -29,6 +31,7 @@ class NodeRegistration {
   void stop();
 
  private:
+  using Node = k8s::io::api::core::v1::Node;
   struct Readiness {
     bool ready = false;
     std::string reason, message, version;
@@ -37,7 +40,9 @@ class NodeRegistration {
   void loop();
   Readiness ask_runtime() const;
   [[nodiscard]] bool stands_as_told(const std::string& name, const Readiness& readiness) const;
-  Status register_node(const std::string& name, const Readiness& readiness);
+  Status register_nodes(const std::vector<std::string>& names, const Readiness& readiness);
+  void fill_status(Node& node, const Readiness& readiness) const;
+  Status commit(v1::CommitRequest& request) const;
   Status renew_leases();
   void prepare_network(const std::string& node);
 
