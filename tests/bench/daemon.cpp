@@ -88,7 +88,7 @@ Status Daemon::write_config() {
   } else {
     // Behind node-agent in the list: plugins are ordered by what they require.
     out << "  - name: node-agent\n    hosted: " << options_.agent_hosting
-        << "\n    config: {hollow_nodes: " << options_.hollow_nodes << "}\n"
+        << "\n    config: {hollow_nodes: " << options_.hollow_nodes << ", workers: 64}\n"
         << "  - {name: runtime-hollow, hosted: inline}\n";
   }
   out.close();
