@@ -156,6 +156,8 @@ uint16_t ApiServer::port() const {
 
 // Until the kernel has asked for the kinds and registered them, it takes no write of ours.
 Status ApiServer::make_first_objects() {
+  // A further front-end finds them made.
+  if (!settings_.provides_kinds) return Status::ok();
   FirstObjects wanted{settings_.service_address, settings_.advertise_address, parts_->server->port()};
   while (true) {
     Status status = ensure_first_objects(host_, *parts_->rules, wanted);

@@ -3,6 +3,7 @@
 #include "orlop/kube/core_v1.hpp"
 #include "orlop/kube/discovery_v1.hpp"
 #include "orlop/kube/kinds_traits.hpp"
+#include "orlop/objects.hpp"
 #include "plugins/api-kubernetes/auth/bootstrap.hpp"
 
 #include <set>
@@ -137,30 +138,27 @@ slices::EndpointSlice slice_of(const FirstObjects& wanted) {
   return slice;
 }
 
-// What the machine's address changed since the last start: replaced through the gate, like anybody's update.
-Status follow_address(const Host& host, const BootstrapObject& object, const std::string& address) {
-  v1::GetRequest get;
-  v1::Key* key = get.add_keys();
-  key->set_kind(object.kind);
-  key->set_namespace_(object.name_space);
-  key->set_name(object.name);
-  bool differs = false;
-  uint64_t revision = 0;
-  ORLOP_TRY(host.get(get,
-                     [&](const RecordView& record) {
-                       revision = record.revision;
-                       differs = record.value.find(address) == std::string_view::npos;
-                       return true;
-                     })
-                .status());
-  if (!differs || revision == 0) return Status::ok();
-  v1::CommitRequest remove;
-  v1::Write* write = remove.add_writes();
-  *write->mutable_key() = *key;
-  write->set_verb(v1::DELETE);
-  write->set_if_revision(revision);
-  write->set_admitted(true);
-  return host.commit_wait(remove).status();
+bool leads_to(const core::Endpoints& endpoints, const FirstObjects& wanted) {
+  return endpoints.subsets_size() == 1 && endpoints.subsets(0).addresses_size() == 1 &&
+         endpoints.subsets(0).addresses(0).ip() == wanted.advertise_address && endpoints.subsets(0).ports_size() == 1 &&
+         endpoints.subsets(0).ports(0).port() == wanted.port;
+}
+
+bool leads_to(const slices::EndpointSlice& slice, const FirstObjects& wanted) {
+  return slice.endpoints_size() == 1 && slice.endpoints(0).addresses_size() == 1 &&
+         slice.endpoints(0).addresses(0) == wanted.advertise_address && slice.ports_size() == 1 &&
+         slice.ports(0).port() == wanted.port;
+}
+
+// Removes what leads to an address or a port of an earlier start; it is made anew after.
+template <typename T>
+Status drop_stale(const Host& host, const T& object, const FirstObjects& wanted) {
+  const Objects<T> objects(host);
+  auto stored = objects.get(object.metadata().namespace_(), object.metadata().name());
+  if (stored.code() == Code::kNotFound) return Status::ok();
+  if (!stored) return stored.status();
+  if (leads_to(stored->object, wanted)) return Status::ok();
+  return objects.remove(object.metadata().namespace_(), object.metadata().name());
 }
 
 }  // namespace
@@ -177,13 +175,13 @@ Status ensure_first_objects(const Host& host, const KindRules& rules, const Firs
     (object.name_space.empty() ? cluster : inside).push_back(std::move(object));
   }
   ORLOP_TRY(create_missing(host, rules, cluster));
-  BootstrapObject endpoints = object_of(endpoints_of(wanted));
-  BootstrapObject slice = object_of(slice_of(wanted));
-  ORLOP_TRY(follow_address(host, endpoints, wanted.advertise_address));
-  ORLOP_TRY(follow_address(host, slice, wanted.advertise_address));
+  const core::Endpoints endpoints = endpoints_of(wanted);
+  const slices::EndpointSlice slice = slice_of(wanted);
+  ORLOP_TRY(drop_stale(host, endpoints, wanted));
+  ORLOP_TRY(drop_stale(host, slice, wanted));
   inside.push_back(object_of(service_of(wanted)));
-  inside.push_back(std::move(endpoints));
-  inside.push_back(std::move(slice));
+  inside.push_back(object_of(endpoints));
+  inside.push_back(object_of(slice));
   return create_missing(host, rules, inside);
 }
 

@@ -24,7 +24,6 @@ struct Freer {
 using BioPtr = std::unique_ptr<BIO, Freer<&BIO_free>>;
 using KeyPtr = std::unique_ptr<EVP_PKEY, Freer<&EVP_PKEY_free>>;
 using CertificatePtr = std::unique_ptr<X509, Freer<&X509_free>>;
-using RequestPtr = std::unique_ptr<X509_REQ, Freer<&X509_REQ_free>>;
 using ExtensionPtr = std::unique_ptr<X509_EXTENSION, Freer<&X509_EXTENSION_free>>;
 
 Status failure(const std::string& what) {
@@ -161,20 +160,6 @@ Result<KeyPair> make_certificate(const KeyPair& authority, const CertificateSpec
   ORLOP_ASSIGN(std::string text,
                finish_leaf(certificate.get(), issuer.get(), issuer_key.get(), spec.server, alternative_names(spec)));
   return KeyPair{std::move(text), write_key(key.get())};
-}
-
-Result<std::string> sign_request(const KeyPair& authority, std::string_view request_text, bool server,
-                                 WallTime not_before, WallTime not_after) {
-  RequestPtr request(PEM_read_bio_X509_REQ(reader(request_text).get(), nullptr, nullptr, nullptr));
-  if (!request) return failure("the certificate request cannot be read");
-  EVP_PKEY* key = X509_REQ_get0_pubkey(request.get());
-  if (key == nullptr || X509_REQ_verify(request.get(), key) != 1) return failure("the request's signature is wrong");
-  CertificatePtr issuer = parse(authority.certificate);
-  KeyPtr issuer_key = read_key(authority.key);
-  if (!issuer || !issuer_key) return failure("the CA cannot be read");
-  CertificatePtr certificate = blank(key, not_before, not_after);
-  X509_set_subject_name(certificate.get(), X509_REQ_get_subject_name(request.get()));
-  return finish_leaf(certificate.get(), issuer.get(), issuer_key.get(), server, {});
 }
 
 Result<CertificateFacts> read_certificate(std::string_view text) {

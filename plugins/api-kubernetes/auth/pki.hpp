@@ -44,9 +44,6 @@ Result<std::string> public_key_of(std::string_view key);
 // A certificate authority that signs itself.
 Result<KeyPair> make_authority(const std::string& common_name, WallTime not_before, WallTime not_after);
 Result<KeyPair> make_certificate(const KeyPair& authority, const CertificateSpec& spec);
-// Signs a PKCS #10 request (PEM) for a client or a server. kInvalid: the request cannot be read or its signature fails.
-Result<std::string> sign_request(const KeyPair& authority, std::string_view request, bool server, WallTime not_before,
-                                 WallTime not_after);
 
 // kInvalid: not a certificate.
 Result<CertificateFacts> read_certificate(std::string_view certificate);

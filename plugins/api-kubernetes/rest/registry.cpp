@@ -56,13 +56,6 @@ const KindEntry* Registry::find_storage(std::string_view id) const {
   return found == by_id_.end() ? nullptr : found->second;
 }
 
-bool Registry::has_group_version(std::string_view group, std::string_view version) const {
-  for (const KindEntry& entry : entries_) {
-    if (entry.kind->group == group && entry.kind->version == version) return true;
-  }
-  return false;
-}
-
 const Registry& registry() {
   static const Registry instance;
   return instance;

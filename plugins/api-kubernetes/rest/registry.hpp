@@ -39,7 +39,6 @@ class Registry {
   [[nodiscard]] const KindEntry* find(std::string_view group, std::string_view version, std::string_view plural) const;
   // The entry that objects of this id are stored as.
   [[nodiscard]] const KindEntry* find_storage(std::string_view id) const;
-  [[nodiscard]] bool has_group_version(std::string_view group, std::string_view version) const;
 
  private:
   std::vector<KindEntry> entries_;

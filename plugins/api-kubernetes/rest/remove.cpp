@@ -16,6 +16,7 @@ namespace {
 namespace meta_v1 = k8s::io::apimachinery::pkg::apis::meta::v1;
 
 constexpr int kAttemptsMax = 8;
+constexpr size_t kTogether = 100;
 
 Status check_policy(std::string_view policy) {
   if (policy.empty() || policy == "Orphan" || policy == "Background" || policy == "Foreground") return Status::ok();
@@ -68,53 +69,101 @@ Result<RemoveOptions> read_remove_options(Call& call) {
   return options;
 }
 
+namespace {
+
+struct Planned {
+  v1::Write write;
+  uint64_t revision = 0;  // of what is to be removed
+  std::unique_ptr<apikube::ServiceReservation> reservation;
+};
+
+Result<Planned> plan_removal(const Call& call, const KindEntry& entry, const std::string& name_space,
+                             const std::string& name, const RemoveOptions& options) {
+  ORLOP_ASSIGN(Current current, read_current(call, entry, name_space, name));
+  apikube::AdmitRequest request;
+  request.kind = entry.storage->kind;
+  request.operation = apikube::Operation::kDelete;
+  request.name_space = name_space;
+  request.name = name;
+  request.current = current.value;
+  request.grace_period_seconds = options.grace_seconds;
+  request.context = rule_context(call, "delete");
+  request.context.subresource.clear();
+  ORLOP_ASSIGN(apikube::Admitted admitted, call.services.rules.admit(std::move(request)));
+  Planned planned;
+  planned.revision = current.revision;
+  planned.reservation = std::move(admitted.reservation);
+  v1::Write& write = planned.write;
+  write.mutable_key()->set_kind(std::string(entry.id()));
+  write.mutable_key()->set_namespace_(name_space);
+  write.mutable_key()->set_name(name);
+  write.set_verb(v1::DELETE);
+  write.set_if_revision(options.if_revision != 0 ? options.if_revision : current.revision);
+  write.set_if_uid(options.if_uid);
+  if (options.grace_seconds) write.mutable_delete_options()->set_grace_period_seconds(*options.grace_seconds);
+  write.mutable_delete_options()->set_propagation_policy(options.propagation);
+  write.set_admitted(true);
+  if (admitted.grace_seconds) write.set_grace_seconds(*admitted.grace_seconds);
+  Hold hold = hold_of(entry.id(), current.value, true);
+  write.set_hold(hold.hold);
+  write.set_value(std::move(hold.left_behind));
+  return planned;
+}
+
+Removed removed_of(const v1::Written& written) {
+  return {written.value(), written.revision(), written.deleted()};
+}
+
+}  // namespace
+
 Task<Result<Removed>> remove_object(Call& call, const KindEntry& entry, std::string name_space, std::string name,
                                     RemoveOptions options) {
   for (int attempt = 1;; ++attempt) {
-    auto current = read_current(call, entry, name_space, name);
-    if (!current) co_return current.status();
-    apikube::AdmitRequest request;
-    request.kind = entry.storage->kind;
-    request.operation = apikube::Operation::kDelete;
-    request.name_space = name_space;
-    request.name = name;
-    request.current = current->value;
-    request.grace_period_seconds = options.grace_seconds;
-    request.context = rule_context(call, "delete");
-    request.context.subresource.clear();
-    auto admitted = call.services.rules.admit(std::move(request));
-    if (!admitted) co_return admitted.status();
+    auto planned = plan_removal(call, entry, name_space, name, options);
+    if (!planned) co_return planned.status();
     v1::CommitRequest change;
-    v1::Write* write = change.add_writes();
-    write->mutable_key()->set_kind(std::string(entry.id()));
-    write->mutable_key()->set_namespace_(name_space);
-    write->mutable_key()->set_name(name);
-    write->set_verb(v1::DELETE);
-    write->set_if_revision(options.if_revision != 0 ? options.if_revision : current->revision);
-    write->set_if_uid(options.if_uid);
-    if (options.grace_seconds) write->mutable_delete_options()->set_grace_period_seconds(*options.grace_seconds);
-    write->mutable_delete_options()->set_propagation_policy(options.propagation);
-    write->set_admitted(true);
-    if (admitted->grace_seconds) write->set_grace_seconds(*admitted->grace_seconds);
-    Hold hold = hold_of(entry.id(), current->value, true);
-    write->set_hold(hold.hold);
-    write->set_value(std::move(hold.left_behind));
+    *change.add_writes() = planned->write;
     change.set_dry_run(options.dry_run);
     *change.mutable_actor() = actor_of(call);
     auto result = co_await commit(call, std::move(change));
     if (!result) {
       auto now = read_current(call, entry, name_space, name);
-      bool changed_meanwhile = now.is_ok() && now->revision != current->revision;
+      bool changed_meanwhile = now.is_ok() && now->revision != planned->revision;
       bool retry =
           result.code() == Code::kConflict && options.if_revision == 0 && changed_meanwhile && attempt < kAttemptsMax;
       if (retry) continue;
       co_return result.status();
     }
-    if (admitted->reservation && !options.dry_run) admitted->reservation->confirm();
-    const v1::Written& written = result->written(0);
-    co_return Removed{written.value(), written.revision(), written.deleted()};
+    if (planned->reservation && !options.dry_run) planned->reservation->confirm();
+    co_return removed_of(result->written(0));
   }
 }
+
+namespace {
+
+using Keys = std::vector<std::pair<std::string, std::string>>;
+
+// Many in one transaction: one wait for the disk. Nothing in `removed`: it did not go through, and nothing is removed.
+Task<void> remove_together(Call& call, const Keys& keys, const RemoveOptions& options, std::vector<Removed>& removed) {
+  v1::CommitRequest change;
+  std::vector<std::unique_ptr<apikube::ServiceReservation>> reservations;
+  for (const auto& [name_space, name] : keys) {
+    auto planned = plan_removal(call, *call.entry, name_space, name, options);
+    if (!planned) co_return;
+    *change.add_writes() = std::move(planned->write);
+    reservations.push_back(std::move(planned->reservation));
+  }
+  change.set_dry_run(options.dry_run);
+  *change.mutable_actor() = actor_of(call);
+  auto result = co_await commit(call, std::move(change));
+  if (!result) co_return;
+  for (const v1::Written& written : result->written()) removed.push_back(removed_of(written));
+  for (const auto& reservation : reservations) {
+    if (reservation && !options.dry_run) reservation->confirm();
+  }
+}
+
+}  // namespace
 
 Task<void> delete_object(Call& call) {
   auto options = read_remove_options(call);
@@ -140,7 +189,7 @@ Task<void> delete_collection(Call& call) {
   v1::ListRequest request;
   request.set_kind(std::string(call.entry->id()));
   request.set_namespace_(std::string(call.info.name_space));
-  std::vector<std::pair<std::string, std::string>> keys;
+  Keys keys;
   auto listed = call.services.host.list(request, [&](const RecordView& record) {
     if (selection->matches(record.name_space, record.name, record.value)) {
       keys.emplace_back(record.name_space, record.name);
@@ -149,11 +198,20 @@ Task<void> delete_collection(Call& call) {
   });
   if (!listed) co_return fail(call, listed.status());
   ListWriter writer(*call.entry, call.format, read_include(call), call.now());
-  for (const auto& [name_space, name] : keys) {
-    auto removed = co_await remove_object(call, *call.entry, name_space, name, *options);
-    if (!removed && removed.code() == Code::kNotFound) continue;
-    if (!removed) co_return fail(call, removed.status());
-    writer.add(removed->value, removed->revision);
+  for (size_t at = 0; at < keys.size(); at += kTogether) {
+    Keys some(keys.begin() + static_cast<ptrdiff_t>(at),
+              keys.begin() + static_cast<ptrdiff_t>(std::min(keys.size(), at + kTogether)));
+    std::vector<Removed> done;
+    co_await remove_together(call, some, *options, done);
+    for (const Removed& removed : done) writer.add(removed.value, removed.revision);
+    if (!done.empty()) continue;
+    // Somebody else was at one of them: each for itself.
+    for (const auto& [name_space, name] : some) {
+      auto removed = co_await remove_object(call, *call.entry, name_space, name, *options);
+      if (!removed && removed.code() == Code::kNotFound) continue;
+      if (!removed) co_return fail(call, removed.status());
+      writer.add(removed->value, removed->revision);
+    }
   }
   call.exchange.respond(200, call.format.content_type(), writer.whole({call.services.host.revision(), {}, 0}));
 }
