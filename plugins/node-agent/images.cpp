@@ -32,7 +32,7 @@ Result<ImageState> Images::ensure(const ObjectKey& key, const kube::Pod& pod, co
   const std::string& policy = container.imagepullpolicy();
   const int64_t now = host_.monotonic_now_ns();
   ORLOP_ASSIGN(ImageState state, present(image));
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   Pull& pull = pulls_[image];
   const bool fresh = pull.succeeded && !pull.running && !pull.served.contains(key) && pull.waiting.contains(key);
   if (state.phase == ImageState::Phase::kPresent && (policy != "Always" || fresh)) {
@@ -75,6 +75,7 @@ Result<ImageState> Images::ensure(const ObjectKey& key, const kube::Pod& pod, co
   pull.served.clear();
   pull.started_ns = now;
   state.started_now = true;
+  lock.unlock();  // the answer may come before begin() returns
   begin(image, sandbox);
   return state;
 }
@@ -91,7 +92,7 @@ Result<ImageState> Images::present(const std::string& image) const {
   return state;
 }
 
-// Called with mutex_ held; the answer comes on another thread.
+// Called without mutex_.
 void Images::begin(const std::string& image, const cri::PodSandboxConfig& sandbox) {
   cri::PullImageRequest request;
   request.mutable_image()->set_image(image);

@@ -85,7 +85,7 @@ class LineFilter {
   }
 
  private:
-  void line(std::string_view text, std::string& out) const {
+  void line(std::string_view text, std::string& out) {
     const size_t stream = text.find(' ');
     const size_t tag = stream == std::string_view::npos ? stream : text.find(' ', stream + 1);
     const size_t content = tag == std::string_view::npos ? tag : text.find(' ', tag + 1);
@@ -96,15 +96,18 @@ class LineFilter {
       if (at && *at < *options_.since_unix_ns) return;
     }
     const bool whole = text.substr(tag + 1, content - tag - 1).starts_with('F');
-    if (options_.timestamps) out.append(time).push_back(' ');
+    // A long line comes in parts: what the container wrote has one beginning.
+    if (options_.timestamps && at_begin_) out.append(time).push_back(' ');
     out.append(text.substr(content + 1));
     if (whole) out.push_back('\n');
+    at_begin_ = whole;
   }
 
   const LogOptions& options_;
   const std::function<bool(std::string_view)>& write_;
   std::string pending_;
   int64_t sent_ = 0;
+  bool at_begin_ = true;
 };
 
 // All that can be read now. False: end.

@@ -17,6 +17,10 @@ constexpr uint32_t kSandboxDeadlineMs = 240'000;
 constexpr uint32_t kStopSlackMs = 60'000;
 constexpr int64_t kRefusedRetryNs = 10 * kSecondNs;
 
+bool is_of_newest_sandbox(const RuntimePod& runtime, const cri::ContainerStatus& container) {
+  return !runtime.sandboxes.empty() && container.created_at() >= runtime.sandboxes.front().created_at();
+}
+
 std::string short_text(int64_t ms) {
   char text[32];
   if (ms < 1000) {
@@ -48,11 +52,13 @@ bool PodController::is_ours(const kube::Pod& pod) const {
 }
 
 void PodController::observe(const ChangeView& change, KeyQueue& queue) {
+  {
+    const std::lock_guard lock(mutex_);
+    queue_ = &queue;
+  }
   kube::Pod pod;
   if (!pod.ParseFromArray(change.record.value.data(), static_cast<int>(change.record.value.size())) || !is_ours(pod))
     return;
-  const std::lock_guard lock(mutex_);
-  queue_ = &queue;
   queue.add({pod.metadata().namespace_(), pod.metadata().name()});
 }
 
@@ -185,10 +191,11 @@ Status PodController::ensure_sandbox(Pass& pass) {
 
 Status PodController::run_containers(Pass& pass) {
   const kube::Pod& pod = pass.pod();
+  // In this sandbox: after a reboot init containers do their work again.
   const bool regular_started =
       std::any_of(pod.spec().containers().begin(), pod.spec().containers().end(), [&](const Container& c) {
         const auto* found = pass.runtime.find(c.name());
-        return found != nullptr && found->metadata().attempt() > 0;
+        return found != nullptr && is_of_newest_sandbox(pass.runtime, *found);
       });
   for (const Container& container : pod.spec().initcontainers()) {
     if (regular_started && !is_sidecar(container)) continue;
@@ -225,14 +232,15 @@ Result<bool> PodController::advance(Pass& pass, const Container& container, bool
       return false;
     }
     if (newest->state() == cri::CONTAINER_EXITED) {
-      if (is_init && !is_sidecar(container) && newest->exit_code() == 0) return true;
       // A container of an earlier sandbox (a reboot) is started again, whatever its policy says of a crash.
-      const bool of_this_sandbox = newest->created_at() >= pass.runtime.sandboxes.front().created_at();
+      const bool of_this_sandbox = is_of_newest_sandbox(pass.runtime, *newest);
+      if (of_this_sandbox && is_init && !is_sidecar(container) && newest->exit_code() == 0) return true;
       if (of_this_sandbox && !should_restart(pod, container, is_init, *newest)) return !is_init;
       if (!of_this_sandbox && pod.spec().restartpolicy() == "Never" && !is_init) return true;
       if (of_this_sandbox && in_backoff(pass, container, *newest)) return !is_init;
     }
   }
+  if (is_refused(pass, container)) return !is_init;
   cri::PodSandboxConfig sandbox_settings = sandbox_config(config_, pod, 0, machine_.dns_servers, machine_.dns_searches);
   ORLOP_ASSIGN(const ImageState image, images_.ensure(pass.key, pod, container, sandbox_settings));
   if (image.started_now) {
@@ -291,9 +299,21 @@ Result<bool> PodController::advance(Pass& pass, const Container& container, bool
 
 void PodController::refuse(Pass& pass, const Container& container, const std::string& reason, const Status& why,
                            const char* event) {
+  const int64_t again_at_ns = host_.monotonic_now_ns() + kRefusedRetryNs;
   pass.waiting[container.name()] = {reason, why.message()};
+  pass.memory->refused[container.name()] = {{reason, why.message()}, again_at_ns, definition_hash(container)};
   events_.about(pass.pod(), EventType::kWarning, event, "Error: " + why.message());
-  pass.again_at(host_.monotonic_now_ns() + kRefusedRetryNs);
+  pass.again_at(again_at_ns);
+}
+
+bool PodController::is_refused(Pass& pass, const Container& container) {
+  const auto found = pass.memory->refused.find(container.name());
+  if (found == pass.memory->refused.end()) return false;
+  const Refusal& refusal = found->second;
+  if (host_.monotonic_now_ns() >= refusal.again_at_ns || refusal.definition != definition_hash(container)) return false;
+  pass.waiting[container.name()] = refusal.why;
+  pass.again_at(refusal.again_at_ns);
+  return true;
 }
 
 bool PodController::in_backoff(Pass& pass, const Container& container, const cri::ContainerStatus& ended) {
@@ -467,13 +487,19 @@ Status PodController::sweep() {
     auto stored = pods_.get(key.name_space, key.name);
     if (!stored && stored.code() != Code::kNotFound) return stored.status();
     if (stored && stored->object.metadata().uid() == uid) continue;
-    const std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
+    if (queue_ == nullptr) {
+      // Nothing has been observed yet, so there is no queue that it could be left to.
+      lock.unlock();
+      ORLOP_TRY(clean_up(key, uid).status());
+      continue;
+    }
     auto& slot = memory_[key];
     if (slot == nullptr) {
       slot = std::make_shared<Memory>();
       slot->uid = uid;
     }
-    if (queue_ != nullptr) queue_->add(key);
+    queue_->add(key);
   }
   return Status::ok();
 }

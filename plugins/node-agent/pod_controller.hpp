@@ -43,14 +43,21 @@ class PodController final : public Reconciler {
   Status sweep();
 
  private:
+  // Why a container could not be created or started. It is not tried again before that moment, whatever else changes,
+  // unless its definition does.
+  struct Refusal {
+    WaitingReason why;
+    int64_t again_at_ns = 0;
+    std::string definition;
+  };
   // What is remembered of one pod while it is here.
   struct Memory {
     std::string uid;
-    std::map<std::string, int> crashes;            // by container: failures in a row
-    std::map<std::string, WaitingReason> refused;  // by container: why it could not be created or started
-    std::set<std::string> stopping;                // container ids with a StopContainer under way
-    std::set<std::string> told;                    // events that are told once
-    bool resolved = false;                         // its volumes are ready
+    std::map<std::string, int> crashes;      // by container: failures in a row
+    std::map<std::string, Refusal> refused;  // by container
+    std::set<std::string> stopping;          // container ids with a StopContainer under way
+    std::set<std::string> told;              // events that are told once
+    bool resolved = false;                   // its volumes are ready
   };
   // One pass over one pod.
   struct Pass {
@@ -80,6 +87,8 @@ class PodController final : public Reconciler {
   Result<std::string> create(Pass& pass, const Container& container, uint32_t attempt,
                              const std::string& image_reference);
   Status collect_old(Pass& pass, const Container& container);
+  // Whether it was refused a moment ago: then the reason stands in the status.
+  bool is_refused(Pass& pass, const Container& container);
   bool in_backoff(Pass& pass, const Container& container, const cri::ContainerStatus& ended);
 
   Result<Outcome> terminate(Pass& pass);

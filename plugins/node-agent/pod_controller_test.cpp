@@ -1,0 +1,346 @@
+// Pods from the store to a runtime in memory and back: the runtime is runtime-hollow's own logic, on the test's clock.
+#include "plugins/node-agent/pod_controller.hpp"
+
+#include "orlop/testing/fake_kernel.hpp"
+#include "plugins/runtime-hollow/hollow_runtime.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace orlop::agent {
+namespace {
+
+using namespace std::chrono_literals;
+using Event = k8s::io::api::core::v1::Event;
+
+class PodControllerTest : public ::testing::Test {
+ protected:
+  PodControllerTest() {
+    config_.node_names = {"n1"};
+    config_.hollow = true;
+    machine_.ip = "192.0.2.1";
+    hollow::Settings settings;
+    settings.images = {"web"};
+    runtime_ = *hollow::HollowRuntime::make(
+        settings, {[this] { return kernel_.monotonic_now_ns(); }, [this] { return kernel_.wall_now_ns(); }}, 1);
+    kernel_.provide("runtime",
+                    [this](const v1::CallTarget& target, const std::string& payload, testing::FakeKernel::Reply reply) {
+                      if (const auto failing = failures_.find(target.method()); failing != failures_.end()) {
+                        reply(failing->second);
+                        return;
+                      }
+                      runtime_->call(target.method(), payload, kernel_.monotonic_now_ns() + 3'600'000'000'000,
+                                     [reply = std::move(reply)](const Status& status, std::string_view bytes) {
+                                       if (status.is_ok()) {
+                                         reply(std::string(bytes));
+                                       } else {
+                                         reply(status);
+                                       }
+                                     });
+                    });
+    start_agent();
+  }
+  void start_agent() {
+    controllers_ = std::make_unique<ControllerSet>(kernel_.host());
+    auto controller = std::make_unique<PodController>(kernel_.host(), config_, client_, machine_);
+    agent_ = controller.get();
+    controllers_->add(std::move(controller));
+  }
+  static kube::Pod make_pod(const std::string& policy = "Always") {
+    kube::Pod pod;
+    pod.mutable_metadata()->set_name("p");
+    pod.mutable_metadata()->set_namespace_("default");
+    pod.mutable_spec()->set_nodename("n1");
+    pod.mutable_spec()->set_restartpolicy(policy);
+    pod.mutable_spec()->set_terminationgraceperiodseconds(30);
+    auto& container = *pod.mutable_spec()->add_containers();
+    container.set_name("c");
+    container.set_image("web");
+    container.set_imagepullpolicy("IfNotPresent");
+    return pod;
+  }
+  static void ends(kube::Pod& pod, const std::string& container, const std::string& after, const std::string& code) {
+    auto& annotations = *pod.mutable_metadata()->mutable_annotations();
+    annotations[container + ".hollow.orlop.dev/exit-after"] = after;
+    annotations[container + ".hollow.orlop.dev/exit-code"] = code;
+  }
+  void add(const kube::Pod& pod) { ASSERT_TRUE(kernel_.create("pods", pod)); }
+  // The runtime does what is due, the agent hears of it.
+  void settle() {
+    for (int i = 0; i < 12; ++i) {
+      kernel_.advance(1ms);
+      runtime_->tick();
+      agent_->runtime_changed("");
+      controllers_->run_until_idle(500);
+    }
+  }
+  void pass(std::chrono::milliseconds time) {
+    for (auto left = time; left > 0ms; left -= 250ms) {
+      kernel_.advance(250ms);
+      runtime_->tick();
+      agent_->runtime_changed("");
+      controllers_->run_until_idle(500);
+    }
+    settle();
+  }
+  kube::Pod pod() {
+    auto stored = kernel_.get<kube::Pod>("pods", "default", "p");
+    return stored ? *stored : kube::Pod();
+  }
+  std::string waiting_reason() { return pod().status().containerstatuses(0).state().waiting().reason(); }
+  int restarts() { return pod().status().containerstatuses(0).restartcount(); }
+  size_t calls(const std::string& method) {
+    const auto all = kernel_.calls();
+    return static_cast<size_t>(std::count_if(all.begin(), all.end(),
+                                             [&](const auto& call) { return call.target.method().ends_with(method); }));
+  }
+  std::set<std::string> event_reasons() {
+    std::set<std::string> out;
+    for (const Event& event : kernel_.list<Event>("events", "default")) out.insert(event.reason());
+    return out;
+  }
+
+  testing::FakeKernel kernel_;
+  AgentConfig config_;
+  Machine machine_;
+  std::unique_ptr<hollow::HollowRuntime> runtime_;
+  std::map<std::string, Status> failures_;  // by method
+  RuntimeClient client_{kernel_.host(), ""};
+  std::unique_ptr<ControllerSet> controllers_;
+  PodController* agent_ = nullptr;
+};
+
+TEST_F(PodControllerTest, StartsAPodAndTellsOfIt) {
+  add(make_pod());
+  settle();
+  EXPECT_EQ(pod().status().phase(), "Running");
+  EXPECT_FALSE(pod().status().podip().empty());
+  EXPECT_TRUE(pod().status().containerstatuses(0).ready());
+  EXPECT_TRUE(kube::is_ready(pod()));
+  for (const char* reason : {"Pulled", "Created", "Started"}) EXPECT_TRUE(event_reasons().contains(reason)) << reason;
+  EXPECT_EQ(calls("/RunPodSandbox"), 1u);
+  EXPECT_EQ(calls("/CreateContainer"), 1u);
+}
+
+TEST_F(PodControllerTest, LeavesOtherNodesPodsAlone) {
+  kube::Pod other = make_pod();
+  other.mutable_spec()->set_nodename("n2");
+  add(other);
+  settle();
+  EXPECT_EQ(pod().status().phase(), "");
+  EXPECT_EQ(calls("/RunPodSandbox"), 0u);
+}
+
+TEST_F(PodControllerTest, WhatCrashesIsStartedAgainEverMoreSlowly) {
+  kube::Pod crashing = make_pod();
+  ends(crashing, "c", "100ms", "3");
+  add(crashing);
+  settle();
+  pass(2s);
+  EXPECT_EQ(restarts(), 1);
+  EXPECT_EQ(waiting_reason(), "CrashLoopBackOff");
+  EXPECT_EQ(pod().status().containerstatuses(0).laststate().terminated().exitcode(), 3);
+  EXPECT_EQ(pod().status().phase(), "Running");
+  EXPECT_FALSE(kube::is_ready(pod()));
+  EXPECT_TRUE(event_reasons().contains("BackOff"));
+  pass(11s);
+  EXPECT_EQ(restarts(), 2);
+  pass(15s);
+  EXPECT_EQ(restarts(), 2);
+  pass(6s);
+  EXPECT_EQ(restarts(), 3);
+}
+
+TEST_F(PodControllerTest, RestartPolicies) {
+  kube::Pod done = make_pod("OnFailure");
+  ends(done, "c", "100ms", "0");
+  add(done);
+  settle();
+  pass(2s);
+  EXPECT_EQ(pod().status().phase(), "Succeeded");
+  EXPECT_EQ(calls("/CreateContainer"), 1u);
+  ASSERT_TRUE(kernel_.remove("pods", "default", "p"));
+  settle();
+  kube::Pod failing = make_pod("Never");
+  ends(failing, "c", "100ms", "9");
+  add(failing);
+  settle();
+  pass(2s);
+  EXPECT_EQ(pod().status().phase(), "Failed");
+  EXPECT_EQ(pod().status().containerstatuses(0).state().terminated().exitcode(), 9);
+  EXPECT_EQ(calls("/CreateContainer"), 2u);
+}
+
+TEST_F(PodControllerTest, InitContainersRunInOrder) {
+  kube::Pod with_init = make_pod();
+  for (const char* name : {"i0", "i1"}) {
+    auto& init = *with_init.mutable_spec()->add_initcontainers();
+    init.set_name(name);
+    init.set_image("web");
+    init.set_imagepullpolicy("IfNotPresent");
+    ends(with_init, name, "1s", "0");
+  }
+  add(with_init);
+  settle();
+  EXPECT_EQ(calls("/CreateContainer"), 1u);
+  EXPECT_EQ(pod().status().phase(), "Pending");
+  EXPECT_TRUE(pod().status().initcontainerstatuses(0).state().has_running());
+  pass(1500ms);
+  EXPECT_EQ(calls("/CreateContainer"), 2u);
+  pass(1500ms);
+  EXPECT_EQ(calls("/CreateContainer"), 3u);
+  EXPECT_EQ(pod().status().phase(), "Running");
+  EXPECT_EQ(pod().status().initcontainerstatuses(1).state().terminated().reason(), "Completed");
+}
+
+TEST_F(PodControllerTest, ALostSandboxIsMadeAnewAndInitContainersRunAgain) {
+  kube::Pod with_init = make_pod();
+  auto& init = *with_init.mutable_spec()->add_initcontainers();
+  init.set_name("i");
+  init.set_image("web");
+  init.set_imagepullpolicy("IfNotPresent");
+  ends(with_init, "i", "1s", "0");
+  add(with_init);
+  settle();
+  pass(2s);
+  EXPECT_EQ(pod().status().phase(), "Running");
+  const auto runtime = client_.pod(pod().metadata().uid());
+  ASSERT_TRUE(runtime);
+  cri::StopPodSandboxRequest stop;
+  stop.set_pod_sandbox_id(runtime->sandboxes.front().id());
+  ASSERT_TRUE(client_.invoke<cri::StopPodSandboxResponse>("RuntimeService/StopPodSandbox", stop));
+  settle();
+  pass(3s);
+  const auto again = client_.pod(pod().metadata().uid());
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->sandboxes.front().metadata().attempt(), 1u);
+  EXPECT_EQ(again->find("i")->metadata().attempt(), 1u);
+  EXPECT_EQ(again->find("c")->metadata().attempt(), 1u);
+  EXPECT_EQ(pod().status().phase(), "Running");
+  EXPECT_TRUE(kube::is_ready(pod()));
+  EXPECT_TRUE(event_reasons().contains("SandboxChanged"));
+}
+
+TEST_F(PodControllerTest, EndsWithGraceAndLeavesNothing) {
+  kernel_.on_admit([](const v1::Review& review) {
+    v1::Verdict verdict;
+    if (review.write().verb() == v1::DELETE && review.write().key().kind() == "pods") verdict.set_grace_seconds(30);
+    return verdict;
+  });
+  add(make_pod());
+  settle();
+  v1::DeleteOptions options;
+  options.set_grace_period_seconds(30);
+  ASSERT_TRUE(kernel_.remove("pods", "default", "p", options));
+  ASSERT_TRUE(pod().metadata().has_deletiontimestamp());
+  settle();
+  EXPECT_EQ(kernel_.get<kube::Pod>("pods", "default", "p").code(), Code::kNotFound);
+  EXPECT_EQ(runtime_->sandbox_count(), 0u);
+  EXPECT_EQ(calls("/StopContainer"), 1u);
+  EXPECT_TRUE(event_reasons().contains("Killing"));
+}
+
+TEST_F(PodControllerTest, APodThatVanishedIsTakenDown) {
+  add(make_pod());
+  settle();
+  EXPECT_EQ(runtime_->sandbox_count(), 1u);
+  ASSERT_TRUE(kernel_.remove("pods", "default", "p"));
+  settle();
+  EXPECT_EQ(runtime_->sandbox_count(), 0u);
+}
+
+TEST_F(PodControllerTest, ARestartedAgentAdoptsWhatRuns) {
+  add(make_pod());
+  settle();
+  const std::string id = pod().status().containerstatuses(0).containerid();
+  start_agent();
+  settle();
+  EXPECT_EQ(pod().status().containerstatuses(0).containerid(), id);
+  EXPECT_EQ(restarts(), 0);
+  EXPECT_EQ(calls("/CreateContainer"), 1u);
+}
+
+TEST_F(PodControllerTest, WhatNobodyWantsIsSwept) {
+  add(make_pod());
+  settle();
+  controllers_.reset();
+  ASSERT_TRUE(kernel_.remove("pods", "default", "p"));
+  start_agent();
+  EXPECT_EQ(runtime_->sandbox_count(), 1u);
+  ASSERT_TRUE(agent_->sweep());  // not a single pod is left in the store
+  settle();
+  EXPECT_EQ(runtime_->sandbox_count(), 0u);
+}
+
+TEST_F(PodControllerTest, ANamesakeFollowsItsForerunner) {
+  add(make_pod());
+  settle();
+  const std::string uid = pod().metadata().uid();
+  ASSERT_TRUE(kernel_.remove("pods", "default", "p"));
+  add(make_pod());
+  settle();
+  EXPECT_NE(pod().metadata().uid(), uid);
+  EXPECT_EQ(pod().status().phase(), "Running");
+  EXPECT_EQ(runtime_->sandbox_count(), 1u);
+}
+
+TEST_F(PodControllerTest, AContainerThatCannotBeMadeIsNotTriedAllTheTime) {
+  failures_["runtime.v1.RuntimeService/CreateContainer"] = Status(Code::kInternal, "no room");
+  add(make_pod());
+  settle();
+  EXPECT_EQ(waiting_reason(), "CreateContainerError");
+  EXPECT_EQ(pod().status().containerstatuses(0).state().waiting().message(), "no room");
+  EXPECT_EQ(calls("/CreateContainer"), 1u);
+  failures_.clear();
+  pass(11s);
+  EXPECT_EQ(pod().status().phase(), "Running");
+}
+
+TEST_F(PodControllerTest, AnImageThatCannotBePulledBacksOff) {
+  kube::Pod missing = make_pod();
+  missing.mutable_spec()->mutable_containers(0)->set_image("missing.hollow.orlop.dev/x");
+  add(missing);
+  settle();
+  EXPECT_EQ(waiting_reason(), "ErrImagePull");
+  EXPECT_EQ(calls("/PullImage"), 1u);
+  pass(4s);
+  EXPECT_EQ(waiting_reason(), "ImagePullBackOff");
+  EXPECT_EQ(calls("/PullImage"), 1u);
+  pass(7s);
+  EXPECT_EQ(calls("/PullImage"), 2u);
+  pass(15s);
+  EXPECT_EQ(calls("/PullImage"), 2u);
+  pass(7s);
+  EXPECT_EQ(calls("/PullImage"), 3u);
+  EXPECT_EQ(pod().status().phase(), "Pending");
+}
+
+TEST_F(PodControllerTest, PullPolicies) {
+  kube::Pod never = make_pod();
+  never.mutable_spec()->mutable_containers(0)->set_image("absent");
+  never.mutable_spec()->mutable_containers(0)->set_imagepullpolicy("Never");
+  add(never);
+  settle();
+  EXPECT_EQ(waiting_reason(), "ErrImageNeverPull");
+  EXPECT_EQ(calls("/PullImage"), 0u);
+  ASSERT_TRUE(kernel_.remove("pods", "default", "p"));
+  settle();
+  kube::Pod always = make_pod();
+  always.mutable_spec()->mutable_containers(0)->set_imagepullpolicy("Always");
+  add(always);
+  settle();
+  EXPECT_EQ(calls("/PullImage"), 1u);
+  EXPECT_EQ(pod().status().phase(), "Running");
+}
+
+}  // namespace
+}  // namespace orlop::agent
