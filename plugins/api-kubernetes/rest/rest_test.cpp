@@ -97,10 +97,9 @@ TEST(Codec, SpeaksAllEncodings) {
   ASSERT_TRUE(stored);
   std::string json;
   append_object(json, entry, {}, IncludeObject::kNone, *stored, 7, {});
-  EXPECT_EQ(
-      json,
-      R"({"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"a","resourceVersion":"7","creationTimestamp":null},"data":{"k":"v"}})"
-      "\n");
+  EXPECT_EQ(json, R"({"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"a","resourceVersion":"7",)"
+                  R"("creationTimestamp":null},"data":{"k":"v"}})"
+                  "\n");
   OutputFormat protobuf;
   protobuf.encoding = Encoding::kProtobuf;
   std::string bytes;
