@@ -43,6 +43,9 @@ class Arguments {
   [[nodiscard]] double seconds(std::string_view name) const;
   [[nodiscard]] std::vector<std::string> list(std::string_view name) const;
 
+  // As if the flag had been given.
+  void set(const std::string& name, const std::string& value) { values_[name] = {value}; }
+
   std::vector<std::string> words;    // what is no flag, without the command's own words
   std::optional<size_t> dash_index;  // how many of `words` stood before `--`
 

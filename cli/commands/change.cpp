@@ -2,7 +2,6 @@
 #include "cli/commands/manifests.hpp"
 #include "cli/commands/printing.hpp"
 #include "cli/commands/registry.hpp"
-
 #include "orlop/kube/yaml.hpp"
 
 #include <algorithm>
@@ -49,7 +48,8 @@ Outcome scale(Session& session) {
   auto& args = session.args;
   if (!args.given("replicas")) return user_error("required flag(s) \"replicas\" not set");
   const auto replicas = args.number("replicas");
-  if (replicas < 0) return user_error("The --replicas=COUNT flag is required, and COUNT must be greater than or equal to 0");
+  if (replicas < 0)
+    return user_error("The --replicas=COUNT flag is required, and COUNT must be greater than or equal to 0");
   ORLOP_ASSIGN(const auto targets, targets_of(session, args.words));
   if (targets.empty()) return user_error("no objects passed to scale");
   int code = 0;
@@ -69,7 +69,8 @@ Outcome scale(Session& session) {
     if (args.text("dry-run") != "client") {
       const auto done = session.send("PATCH", path + dry_run_query(session), patch, "", kMergePatch);
       if (!done.is_ok()) {
-        code = session.complain(done.code() == Code::kNotFound && done.message().find("could not find") != std::string::npos
+        code = session.complain(done.code() == Code::kNotFound &&
+                                        done.message().find("could not find") != std::string::npos
                                     ? user_error("no kind \"" + info->kind + "\" can be scaled")
                                     : done.status());
         continue;
@@ -100,7 +101,10 @@ Result<std::vector<PairChange>> take_pairs(std::vector<std::string>& words, cons
       out.push_back({word.substr(0, equals), word.substr(equals + 1), false});
     } else if (word.size() > 1 && word.ends_with('-') && !out.empty()) {
       out.push_back({word.substr(0, word.size() - 1), "", true});
-    } else if (word.size() > 1 && word.ends_with('-') && names.size() >= (names.empty() ? 2U : names.front().find('/') != std::string::npos ? 1U : 2U)) {
+    } else if (word.size() > 1 && word.ends_with('-') &&
+               names.size() >= (names.empty()                                  ? 2U
+                                : names.front().find('/') != std::string::npos ? 1U
+                                                                               : 2U)) {
       out.push_back({word.substr(0, word.size() - 1), "", true});
     } else {
       names.push_back(word);
@@ -115,11 +119,13 @@ Result<std::vector<PairChange>> take_pairs(std::vector<std::string>& words, cons
 Outcome set_pairs(Session& session, const std::string& field, const std::string& what, const std::string& done) {
   auto words = session.args.words;
   // With --all or -l the kind stands alone, so a removal may follow it directly.
-  if ((session.args.on("all") || !session.args.text("selector").empty()) && words.size() > 1) words.insert(words.begin() + 1, "=skip=");
+  if ((session.args.on("all") || !session.args.text("selector").empty()) && words.size() > 1)
+    words.insert(words.begin() + 1, "=skip=");
   ORLOP_ASSIGN(auto changes, take_pairs(words, what));
   std::erase_if(changes, [](const PairChange& change) { return change.key.empty(); });
   words.erase(std::remove(words.begin(), words.end(), "=skip="), words.end());
-  if (words.empty() && session.args.list("filename").empty()) return user_error("one or more resources must be specified as <resource> <name> or <resource>/<name>");
+  if (words.empty() && session.args.list("filename").empty())
+    return user_error("one or more resources must be specified as <resource> <name> or <resource>/<name>");
   ORLOP_ASSIGN(const auto targets, targets_of(session, words));
   int code = 0;
   for (const auto& [info, name_space, name] : targets) {
@@ -148,12 +154,16 @@ Outcome set_pairs(Session& session, const std::string& field, const std::string&
       if (old == nullptr || client::scalar_text(*old) != value) wanted[key] = value;
     }
     if (refused) continue;
-    const bool only_removed = removed && std::all_of(changes.begin(), changes.end(), [](const auto& c) { return c.remove; });
-    const auto verb = wanted.empty() && what == "label" ? "not labeled" : only_removed && what == "label" ? "unlabeled" : done;
+    const bool only_removed =
+        removed && std::all_of(changes.begin(), changes.end(), [](const auto& c) { return c.remove; });
+    const auto verb = wanted.empty() && what == "label" ? "not labeled"
+                      : only_removed && what == "label" ? "unlabeled"
+                                                        : done;
     json::value result = live;
     if (!wanted.empty() && session.args.text("dry-run") != "client") {
       const json::value patch = json::object{{"metadata", json::object{{field, wanted}}}};
-      auto answer = session.send("PATCH", info->path(name_space, name) + dry_run_query(session), patch, "", kMergePatch);
+      auto answer =
+          session.send("PATCH", info->path(name_space, name) + dry_run_query(session), patch, "", kMergePatch);
       if (!answer.is_ok()) {
         code = session.complain(answer.status());
         continue;
@@ -166,15 +176,20 @@ Outcome set_pairs(Session& session, const std::string& field, const std::string&
   return code;
 }
 
-Outcome label(Session& session) { return set_pairs(session, "labels", "label", "labeled"); }
-Outcome annotate(Session& session) { return set_pairs(session, "annotations", "annotation", "annotated"); }
+Outcome label(Session& session) {
+  return set_pairs(session, "labels", "label", "labeled");
+}
+Outcome annotate(Session& session) {
+  return set_pairs(session, "annotations", "annotation", "annotated");
+}
 
 Outcome patch(Session& session) {
   auto& args = session.args;
   auto text = args.text("patch");
   if (!args.text("patch-file").empty()) {
     auto file = client::read_text_file(args.text("patch-file"));
-    if (!file.is_ok()) return user_error("unable to read patch file: open " + args.text("patch-file") + ": " + file.message());
+    if (!file.is_ok())
+      return user_error("unable to read patch file: open " + args.text("patch-file") + ": " + file.message());
     text = std::move(*file);
   }
   if (text.empty()) return user_error("must specify --patch or --patch-file containing the contents of the patch");
@@ -187,7 +202,8 @@ Outcome patch(Session& session) {
   const auto converted = kube::yaml_to_json(text);
   json::value body;
   if (!converted.is_ok()) return user_error("unable to parse \"" + text + "\": " + converted.message());
-  if (converted->empty() || !client::parse_json(converted->front(), body)) return user_error("unable to parse \"" + text + "\"");
+  if (converted->empty() || !client::parse_json(converted->front(), body))
+    return user_error("unable to parse \"" + text + "\"");
   ORLOP_ASSIGN(const auto targets, targets_of(session, args.words));
   int code = 0;
   for (const auto& [info, name_space, name] : targets) {
@@ -216,7 +232,8 @@ Outcome set_schedulable(Session& session, bool unschedulable) {
   ORLOP_ASSIGN(const auto* nodes, session.find_kind("nodes"));
   auto names = session.args.words;
   if (!session.args.text("selector").empty()) {
-    ORLOP_ASSIGN(const auto list, session.get(nodes->path("") + query_of({{"labelSelector", session.args.text("selector")}})));
+    ORLOP_ASSIGN(const auto list,
+                 session.get(nodes->path("") + query_of({{"labelSelector", session.args.text("selector")}})));
     for (const auto& item : list_of(list, "items")) names.push_back(text_of(item, "metadata.name"));
   }
   int code = 0;
@@ -245,8 +262,12 @@ Outcome set_schedulable(Session& session, bool unschedulable) {
   return code;
 }
 
-Outcome cordon(Session& session) { return set_schedulable(session, true); }
-Outcome uncordon(Session& session) { return set_schedulable(session, false); }
+Outcome cordon(Session& session) {
+  return set_schedulable(session, true);
+}
+Outcome uncordon(Session& session) {
+  return set_schedulable(session, false);
+}
 
 std::vector<Flag> change_flags() {
   auto flags = selection_flags();
@@ -263,11 +284,13 @@ void add_change_commands(std::vector<Command>& out) {
   auto flags = change_flags();
   flags.push_back({"replicas", 0, FlagKind::kNumber, "", "How many pods there shall be"});
   flags.push_back({"current-replicas", 0, FlagKind::kNumber, "-1", "Only when there are so many now"});
-  out.push_back({"scale", "--replicas=COUNT (-f FILENAME | TYPE NAME)", "Change how many pods a workload has", flags, scale});
+  out.push_back(
+      {"scale", "--replicas=COUNT (-f FILENAME | TYPE NAME)", "Change how many pods a workload has", flags, scale});
   flags = change_flags();
   flags.push_back({"overwrite", 0, FlagKind::kSwitch, "", "Also keys that have another value now"});
   out.push_back({"label", "(-f FILENAME | TYPE NAME) KEY=VALUE ... KEY-", "Set or take away labels", flags, label});
-  out.push_back({"annotate", "(-f FILENAME | TYPE NAME) KEY=VALUE ... KEY-", "Set or take away annotations", flags, annotate});
+  out.push_back(
+      {"annotate", "(-f FILENAME | TYPE NAME) KEY=VALUE ... KEY-", "Set or take away annotations", flags, annotate});
   flags = change_flags();
   flags.push_back({"patch", 'p', FlagKind::kText, "", "The patch, JSON or YAML"});
   flags.push_back({"patch-file", 0, FlagKind::kText, "", "A file with the patch"});

@@ -53,7 +53,8 @@ TableOptions table_options(const Session& session, const ResourceInfo& info, boo
   TableOptions options;
   options.wide = session.args.text("output") == "wide";
   options.headers = !session.args.on("no-headers");
-  options.with_namespace = session.all_namespaces() && info.namespaced;
+  // Among several kinds the column stands for those too that are in no namespace.
+  options.with_namespace = session.all_namespaces() && (info.namespaced || with_kind);
   options.show_labels = session.args.on("show-labels");
   options.with_kind = with_kind || session.args.on("show-kind");
   options.kind_prefix = info.singular_name();

@@ -3,6 +3,8 @@
 #include "cli/commands/registry.hpp"
 
 #include <algorithm>
+#include <mutex>
+#include <thread>
 
 namespace orlop::cli {
 namespace {
@@ -13,6 +15,7 @@ using client::text_of;
 struct Source {
   std::string name_space, pod, container;
   std::string prefix;  // before each line
+  std::string target;  // path and query
 };
 
 std::string log_query(const Session& session, const std::string& container) {
@@ -32,26 +35,46 @@ std::string log_query(const Session& session, const std::string& container) {
                    {"timestamps", args.on("timestamps") ? "true" : ""}});
 }
 
-Status print_log(Session& session, const Source& source) {
-  ORLOP_ASSIGN(const auto* pods, session.find_kind("pods"));
-  ORLOP_ASSIGN(auto* http, session.http());
-  bool line_begins = true;
-  auto& out = session.io.out;
-  const auto target = pods->path(source.name_space, source.pod, "log") + log_query(session, source.container);
-  ORLOP_ASSIGN(const auto response,
-               http->stream("GET", target, {{"Accept", "application/json, */*"}}, [&](std::string_view piece) {
-                 if (source.prefix.empty()) {
-                   out << piece;
-                 } else {
-                   for (const char c : piece) {
-                     if (line_begins) out << source.prefix;
-                     line_begins = c == '\n';
-                     out << c;
-                   }
-                 }
-                 out.flush();
-                 return out.good();
-               }));
+// Whole lines of one source, given to the stream that all sources share.
+class LineWriter {
+ public:
+  LineWriter(std::ostream& out, std::mutex& mutex, const Source& source) : out_(out), mutex_(mutex), source_(source) {}
+  ~LineWriter() { write(rest_); }
+  LineWriter(const LineWriter&) = delete;
+  LineWriter& operator=(const LineWriter&) = delete;
+
+  bool take(std::string_view piece) {
+    rest_ += piece;
+    const auto end = rest_.rfind('\n');
+    if (end == std::string::npos) return true;
+    const bool good = write(std::string_view(rest_).substr(0, end + 1));
+    rest_.erase(0, end + 1);
+    return good;
+  }
+
+ private:
+  bool write(std::string_view lines) {
+    if (lines.empty()) return true;
+    const std::scoped_lock lock(mutex_);
+    while (!lines.empty()) {
+      const auto end = std::min(lines.find('\n'), lines.size() - 1) + 1;
+      out_ << source_.prefix << lines.substr(0, end);
+      lines.remove_prefix(end);
+    }
+    out_.flush();
+    return out_.good();
+  }
+
+  std::ostream& out_;
+  std::mutex& mutex_;
+  const Source& source_;
+  std::string rest_;
+};
+
+Status print_log(std::ostream& out, std::mutex& mutex, client::HttpClient& http, const Source& source) {
+  LineWriter writer(out, mutex, source);
+  ORLOP_ASSIGN(const auto response, http.stream("GET", source.target, {{"Accept", "application/json, */*"}},
+                                                [&](std::string_view piece) { return writer.take(piece); }));
   if (response.status >= 400) return client::refusal_of(response);
   return {};
 }
@@ -86,8 +109,14 @@ Result<std::vector<Source>> sources_of(Session& session) {
     auto word = args.words.front();
     // kubectl logs TYPE NAME is no form of it; POD CONTAINER is.
     bool owner = false;
-    ORLOP_ASSIGN(auto pod, one_pod(session, word, owner));
-    pods.push_back(std::move(pod));
+    auto pod = one_pod(session, word, owner);
+    if (!pod.is_ok()) {
+      // kubectl says more about a pod that it does not find.
+      if (pod.code() != Code::kNotFound || word.find('/') != std::string::npos) return pod.status();
+      return Status(Code::kNotFound, "error: error from server (NotFound): pods \"" + word +
+                                         "\" not found in namespace \"" + session.name_space() + "\"");
+    }
+    pods.push_back(std::move(*pod));
   }
   std::vector<Source> out;
   for (const auto& pod : pods) {
@@ -103,6 +132,37 @@ Result<std::vector<Source>> sources_of(Session& session) {
   return out;
 }
 
+// Followed logs have no end, so several are read at the same time, each on a connection of its own.
+Result<std::vector<Status>> print_all(Session& session, std::vector<Source>& sources) {
+  ORLOP_ASSIGN(const auto* pods, session.find_kind("pods"));
+  ORLOP_ASSIGN(auto* http, session.http());
+  ORLOP_ASSIGN(const auto connector, session.connector());
+  for (auto& source : sources) {
+    source.target = pods->path(source.name_space, source.pod, "log") + log_query(session, source.container);
+  }
+  std::vector<Status> statuses(sources.size());
+  std::mutex mutex;
+  if (!session.args.on("follow") || sources.size() == 1) {
+    for (size_t i = 0; i < sources.size(); ++i) statuses[i] = print_log(session.io.out, mutex, *http, sources[i]);
+    return statuses;
+  }
+  const auto limit = static_cast<size_t>(std::max<int64_t>(session.args.number("max-log-requests"), 1));
+  if (sources.size() > limit) {
+    return user_error("you are attempting to follow " + std::to_string(sources.size()) +
+                      " log streams, but maximum allowed concurrency is " + std::to_string(limit) +
+                      ", use --max-log-requests to increase the limit");
+  }
+  std::vector<std::thread> threads;
+  for (size_t i = 0; i < sources.size(); ++i) {
+    threads.emplace_back([&, i] {
+      client::HttpClient own(connector);
+      statuses[i] = print_log(session.io.out, mutex, own, sources[i]);
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  return statuses;
+}
+
 Outcome logs(Session& session) {
   auto& args = session.args;
   if (args.words.empty() && args.text("selector").empty()) {
@@ -114,17 +174,23 @@ Outcome logs(Session& session) {
   if (args.on("follow") && args.on("previous")) {
     return user_error("only one of follow (-f) or previous (-p) is allowed");
   }
-  ORLOP_ASSIGN(const auto sources, sources_of(session));
+  if (args.words.size() > 1) {
+    if (args.words.size() > 2 || args.given("container")) {
+      return user_error(
+          "expected 'logs [-f] [-p] (POD | TYPE/NAME) [-c CONTAINER]'.\nSee 'orlop logs -h' for help and examples");
+    }
+    session.args.set("container", args.words[1]);
+  }
+  ORLOP_ASSIGN(auto sources, sources_of(session));
   if (sources.empty()) {
     session.io.err << "No resources found in " << session.name_space() << " namespace.\n";
     return 0;
   }
+  const auto statuses = print_all(session, sources);
+  if (!statuses.is_ok()) return statuses.status();
   int code = 0;
-  for (const auto& source : sources) {
-    const auto status = print_log(session, source);
-    if (status.is_ok()) continue;
-    if (!args.on("ignore-errors") && sources.size() == 1) return status;
-    code = session.complain(status);
+  for (const auto& status : *statuses) {
+    if (!status.is_ok()) code = session.complain(status);
   }
   return args.on("ignore-errors") ? 0 : code;
 }
@@ -146,7 +212,7 @@ void add_logs_commands(std::vector<Command>& out) {
       {"prefix", 0, FlagKind::kSwitch, "", "The pod and container before each line"},
       {"selector", 'l', FlagKind::kText, "", "The pods with these labels"},
       {"ignore-errors", 0, FlagKind::kSwitch, "", "Go on after a container whose log cannot be read"},
-      {"max-log-requests", 0, FlagKind::kNumber, "5", "Accepted for kubectl's sake; logs are read one after another"},
+      {"max-log-requests", 0, FlagKind::kNumber, "5", "How many logs may be followed at the same time"},
   };
   out.push_back(
       {"logs", "[-f] [-p] (POD | TYPE/NAME) [-c CONTAINER]", "Print what a container wrote", std::move(flags), logs});

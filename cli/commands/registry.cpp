@@ -51,8 +51,21 @@ std::vector<Command> all_commands() {
   add_get_commands(out);
   add_describe_commands(out);
   add_apply_commands(out);
+  add_create_commands(out);
+  add_run_commands(out);
   add_delete_commands(out);
+  add_edit_commands(out);
+  add_change_commands(out);
+  add_expose_commands(out);
+  add_set_commands(out);
+  add_rollout_commands(out);
   add_logs_commands(out);
+  add_exec_commands(out);
+  add_wait_commands(out);
+  add_cluster_commands(out);
+  add_config_commands(out);
+  add_plugin_commands(out);
+  add_completion_commands(out);
   return out;
 }
 
@@ -105,6 +118,7 @@ void print_tool_help(const std::vector<Command>& commands, std::ostream& out) {
   std::set<std::string> seen;
   for (const auto& command : commands) {
     auto name = first_word(command.path);
+    if (name.starts_with("__")) continue;
     if (!seen.insert(name).second) continue;
     const bool group = name != command.path;
     std::string line = name;
@@ -243,6 +257,8 @@ int run_tool(const std::vector<std::string>& line, Streams streams, client::Envi
     return 0;
   }
   Session session(std::move(*parsed), streams, std::move(environment));
+  session.command_line = "orlop";
+  for (const auto& word : line) session.command_line += " " + word;
   const auto outcome = command.run(session);
   if (outcome.is_ok()) return *outcome;
   return session.complain(outcome.status());

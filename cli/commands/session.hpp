@@ -42,6 +42,7 @@ class Session {
   Arguments args;
   Streams io;
   client::Environment environment;
+  std::string command_line;  // as typed: "orlop set image deployment/web web=nginx:2"
 
   // The connection, made at the first use. Failures as client::Connector, client::resolve_access and the server say.
   Result<client::HttpClient*> http();

@@ -22,6 +22,8 @@ class DescribeText {
   void labels(int depth, std::string_view name, const boost::json::object& labels);
   void annotations(int depth, std::string_view name, const boost::json::object& annotations);
   [[nodiscard]] std::string finish() const;
+  // The same with the tabs as they are.
+  [[nodiscard]] const std::string& unaligned() const { return text_; }
 
  private:
   std::string text_;

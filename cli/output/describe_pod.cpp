@@ -176,8 +176,9 @@ void describe_ports(const json::value& container, int depth, DescribeText& out) 
 
 void describe_container(const json::value& container, const json::value* status, const json::value& pod, int depth,
                         DescribeText& out) {
-  out.line(depth, text_of(container, "name") + ":");
-  const int in = depth + 1;
+  // Within a template the name stands one blank further in; the fields are where they are everywhere.
+  out.line(1, (depth > 0 ? " " : "") + text_of(container, "name") + ":");
+  const int in = 2;
   if (status != nullptr) {
     out.field(in, "Container ID", text_of(*status, "containerID"));
   }
@@ -220,6 +221,11 @@ std::string yes(bool value) {
   return value ? "true" : "false";
 }
 
+// kubectl shows a flag that nobody set as <nil> here.
+std::string optional_text(const json::value& source) {
+  return pick(source, "optional") == nullptr ? "<nil>" : yes(flag_of(source, "optional"));
+}
+
 void describe_projected(const json::value& volume, int depth, DescribeText& out) {
   out.field(depth, "Type", "Projected (a volume that contains injected data from multiple sources)");
   for (const auto& source : list_of(volume, "projected.sources")) {
@@ -227,11 +233,10 @@ void describe_projected(const json::value& volume, int depth, DescribeText& out)
       out.field(depth, "TokenExpirationSeconds", std::to_string(number_of(*token, "expirationSeconds")));
     } else if (const auto* map = pick(source, "configMap")) {
       out.field(depth, "ConfigMapName", text_of(*map, "name"));
-      // kubectl 1.32 prints the pointer's value, or <nil>.
-      out.field(depth, "Optional", pick(*map, "optional") == nullptr ? "false" : yes(flag_of(*map, "optional")));
+      out.field(depth, "ConfigMapOptional", optional_text(*map));
     } else if (const auto* secret = pick(source, "secret")) {
       out.field(depth, "SecretName", text_of(*secret, "name"));
-      out.field(depth, "Optional", pick(*secret, "optional") == nullptr ? "false" : yes(flag_of(*secret, "optional")));
+      out.field(depth, "SecretOptionalName", optional_text(*secret));
     } else if (pick(source, "downwardAPI") != nullptr) {
       out.field(depth, "DownwardAPI", "true");
     }
@@ -248,7 +253,7 @@ void describe_containers(std::string_view title, const json::array& containers, 
   }
   out.line(depth, std::string(title) + ":");
   for (const auto& container : containers) {
-    describe_container(container, by_name(statuses, text_of(container, "name")), pod, depth + 1, out);
+    describe_container(container, by_name(statuses, text_of(container, "name")), pod, depth, out);
   }
 }
 
@@ -259,8 +264,8 @@ void describe_volumes(const json::array& volumes, int depth, DescribeText& out) 
   }
   out.line(depth, "Volumes:");
   for (const auto& volume : volumes) {
-    const int in = depth + 2;
-    out.line(depth + 1, text_of(volume, "name") + ":");
+    const int in = 2;
+    out.line(1, (depth > 0 ? " " : "") + text_of(volume, "name") + ":");
     const auto or_none = [](std::string text) { return text.empty() ? std::string("<unset>") : text; };
     if (const auto* path = pick(volume, "hostPath")) {
       out.field(in, "Type", "HostPath (bare host directory volume)");
