@@ -417,5 +417,20 @@ TEST(FakeKernel, DrivesAControllerWithThreads) {
   controllers.stop();
 }
 
+TEST(Watch, AListThatBrokeOffIsVoid) {
+  FakeKernel kernel({.reads = {kKind}});
+  ASSERT_TRUE(kernel.create(kKind, widget("a")));
+  std::vector<std::string> seen;
+  Watch watch(
+      kernel.host(), WatchOptions{{kKind, "others.test"}},
+      [&](const ChangeView& change) { seen.emplace_back(change.record.name); }, [&] { seen.clear(); });
+  EXPECT_EQ(watch.drain().code(), Code::kForbidden);
+  EXPECT_THAT(seen, ElementsAre("a"));
+  ASSERT_TRUE(kernel.remove(kKind, "default", "a"));
+  ASSERT_TRUE(kernel.create(kKind, widget("b")));
+  EXPECT_EQ(watch.drain().code(), Code::kForbidden);
+  EXPECT_THAT(seen, ElementsAre("b"));
+}
+
 }  // namespace
 }  // namespace orlop::testing

@@ -3,9 +3,8 @@
 // What is guaranteed, before any method:
 // - Ordered: changes arrive in the order of their revisions; those of one transaction together.
 // - Complete: between two resets no change is left out. First come all existing objects as kCreated, then what follows.
-// - Reset: when the cursor has been compacted (the watch was away for too long) on_reset runs, then all existing
-// objects come
-//   again as kCreated. Whoever keeps a projection drops it in on_reset.
+// - Reset: when the cursor has been compacted (the watch was away for too long), or a first list broke off, on_reset
+//   runs, then all existing objects come again as kCreated. Whoever keeps a projection drops it in on_reset.
 // - A handler sees each object as it was at that revision; reading the store again may show a newer one.
 //
 // Nothing is cached here: a handler keeps the numbers that it works with and reads the rest from the store when it
@@ -59,8 +58,9 @@ class Watch {
       if (!page) {
         if (page.code() != Code::kGone) return page.status();
         listed_ = false;
-        if (on_reset_) on_reset_();
+        delivered_any_ = true;
         ORLOP_TRY(list_all());
+        delivered = true;
         continue;
       }
       cursor_ = page->next_cursor();
@@ -76,6 +76,8 @@ class Watch {
 
  private:
   Status list_all() {
+    // What was delivered before, by a list that broke off or by the log, may be gone without a word by now.
+    if (std::exchange(delivered_any_, false) && on_reset_) on_reset_();
     // All kinds are listed at one revision, so that what follows it in the log is all that is missing.
     const uint64_t start = host_.revision();
     for (const std::string& kind : options_.kinds) {
@@ -83,6 +85,7 @@ class Watch {
       request.set_kind(kind);
       request.set_at_revision(start);
       auto result = host_.list(request, [&](const RecordView& record) {
+        delivered_any_ = true;
         on_change_({ChangeType::kCreated, record, 0, {}});
         return true;
       });
@@ -99,6 +102,7 @@ class Watch {
   OnReset on_reset_;
   uint64_t cursor_ = 0;
   bool listed_ = false;
+  bool delivered_any_ = false;  // something that a new list would contradict
 };
 
 }  // namespace orlop
