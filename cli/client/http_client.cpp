@@ -378,6 +378,8 @@ class WebSocketRun {
       return response;
     }
     socket_.binary(true);
+    // One message, one frame: a server that reads frames by hand takes each for a message of its own.
+    socket_.auto_fragment(false);
     const std::string chosen(answer[http::field::sec_websocket_protocol]);
     for (auto& frame : session_.on_open(chosen)) send(std::move(frame));
     start_input();
