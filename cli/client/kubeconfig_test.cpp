@@ -41,7 +41,9 @@ users: [{name: joe, user: {token: first}}]
 )";
 constexpr char kSecond[] = R"(
 current-context: b
-clusters: [{name: one, cluster: {server: "https://other"}}, {name: two, cluster: {server: "https://two:2", insecure-skip-tls-verify: true}}]
+clusters:
+- {name: one, cluster: {server: "https://other"}}
+- {name: two, cluster: {server: "https://two:2", insecure-skip-tls-verify: true}}
 contexts: [{name: b, context: {cluster: two, user: ann}}]
 users: [{name: joe, user: {token: second}}, {name: ann, user: {username: ann, password: secret}}]
 )";

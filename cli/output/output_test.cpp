@@ -33,9 +33,10 @@ TEST(Yaml, QuotesWhatWouldBeReadAsAnotherType) {
 }
 
 TEST(Yaml, ReadsBackAsItWas) {
-  const auto value = parse(
-      R"({"a":"x\ny\n","b":"x\ny","c":" lead\nline","d":"tab\there","e":"end \nx","f":["- a","'q'","\"d\"","# c","@x","x: y","%"],)"
-      R"("g":"1_000","h":"=","i":"\n","j":"a\n\n","k":"ü","l":[[1,2],[{"m":[]}]],"true":"no","n":1.5,"o":-0.001,"p":"0b1","q":"\u0007"})");
+  const auto value = parse(R"({"a":"x\ny\n","b":"x\ny","c":" lead\nline","d":"tab\there",)"
+                           R"("e":"end \nx","f":["- a","'q'","\"d\"","# c","@x","x: y","%"],)"
+                           R"("g":"1_000","h":"=","i":"\n","j":"a\n\n","k":"ü",)"
+                           R"("l":[[1,2],[{"m":[]}]],"true":"no","n":1.5,"o":-0.001,"p":"0b1","q":"\u0007"})");
   const auto documents = kube::yaml_to_json(to_yaml(value));
   ASSERT_TRUE(documents.is_ok()) << documents.message() << "\n" << to_yaml(value);
   EXPECT_EQ(client::compact_json(parse(documents->front())), client::compact_json(value)) << to_yaml(value);
@@ -47,7 +48,8 @@ TEST(TabStops, ColumnsAreRunsOfLines) {
 
 TEST(Table, WidthsAndOptionalColumns) {
   const auto table = parse(R"({"kind":"Table","columnDefinitions":[{"name":"Name","format":"name"},{"name":"Ready"},
-    {"name":"Node","priority":1}],"rows":[{"cells":["web-1","1/1","n1"],"object":{"metadata":{"namespace":"default","labels":{"b":"2","a":"1"}}}}]})");
+    {"name":"Node","priority":1}],"rows":[{"cells":["web-1","1/1","n1"],
+      "object":{"metadata":{"namespace":"default","labels":{"b":"2","a":"1"}}}}]})");
   TablePrinter plain({});
   plain.add(table);
   EXPECT_EQ(plain.take(), "NAME    READY\nweb-1   1/1\n");
@@ -75,8 +77,8 @@ TEST(Duration, AsKubectlShortensIt) {
 }
 
 TEST(JsonPath, PathsFiltersAndRanges) {
-  const auto object =
-      parse(R"({"items":[{"n":"a","s":1,"c":[{"t":"Ready","v":"True"}]},{"n":"b","s":2}],"m":{"x.y":"z"}})");
+  const auto object = parse(R"({"items":[{"n":"a","s":1,"c":[{"t":"Ready","v":"True"}]},)"
+                            R"({"n":"b","s":2}],"m":{"x.y":"z"}})");
   EXPECT_EQ(*expand_jsonpath(object, "{.items[*].n}"), "a b");
   EXPECT_EQ(*expand_jsonpath(object, "{.items[-1].n}-{.m.x\\.y}"), "b-z");
   EXPECT_EQ(*expand_jsonpath(object, R"({range .items[*]}{.n}{"\t"}{.s}{"\n"}{end})"), "a\t1\nb\t2\n");
@@ -89,15 +91,18 @@ TEST(JsonPath, PathsFiltersAndRanges) {
 
 TEST(Describe, PodAndItsEvents) {
   const auto pod = parse(R"({"metadata":{"name":"web","namespace":"default","labels":{"app":"web"}},
-    "spec":{"nodeName":"n1","containers":[{"name":"c","image":"nginx","ports":[{"containerPort":80,"protocol":"TCP"}]}]},
+    "spec":{"nodeName":"n1",
+      "containers":[{"name":"c","image":"nginx","ports":[{"containerPort":80,"protocol":"TCP"}]}]},
     "status":{"phase":"Running","podIP":"10.0.0.2","hostIP":"192.0.2.1","podIPs":[{"ip":"10.0.0.2"}],
-      "containerStatuses":[{"name":"c","ready":true,"restartCount":2,"state":{"waiting":{"reason":"CrashLoopBackOff"}}}],
+      "containerStatuses":[{"name":"c","ready":true,"restartCount":2,
+        "state":{"waiting":{"reason":"CrashLoopBackOff"}}}],
       "conditions":[{"type":"Ready","status":"True"}]}})");
   DescribeContext context;
   context.now_s = parse_time("2026-01-01T00:01:00Z");
   context.events.push_back(
       parse(R"({"type":"Normal","reason":"Pulled","count":3,"firstTimestamp":"2026-01-01T00:00:00Z",
-    "lastTimestamp":"2026-01-01T00:00:50Z","source":{"component":"node-agent"},"message":"done\n"})"));
+    "lastTimestamp":"2026-01-01T00:00:50Z",
+    "source":{"component":"node-agent"},"message":"done\n"})"));
   const auto text = describe_pod(pod, context);
   EXPECT_NE(text.find("Name:         web\n"), std::string::npos) << text;
   EXPECT_NE(text.find("Node:         n1/192.0.2.1\n"), std::string::npos) << text;
