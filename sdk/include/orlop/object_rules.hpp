@@ -160,7 +160,8 @@ struct DeleteRequest {
   std::string_view propagation_policy;    // "", Orphan, Background, Foreground
   // What the kind's provider grants to an object that is not under deletion yet; unset: the kind knows no grace.
   std::optional<int64_t> granted_grace_s;
-  // The kind's provider says that the object has content of its own that must go first: it stays, marked, as with a finalizer.
+  // The kind's provider says that the object has content of its own that must go first: it stays, marked, as with a
+  // finalizer.
   bool hold = false;
 };
 
