@@ -132,7 +132,8 @@ TEST(JsonTest, PointersKeepZero) {
 
 TEST(JsonTest, SpecialTypes) {
   const std::string pod = round_trip<Pod>(
-      R"({"metadata":{"creationTimestamp":"2024-02-29T23:59:59+02:00","managedFields":[{"fieldsV1":{"f:a": {"." : {}}}}]},)"
+      R"({"metadata":{"creationTimestamp":"2024-02-29T23:59:59+02:00",)"
+      R"("managedFields":[{"fieldsV1":{"f:a": {"." : {}}}}]},)"
       R"("spec":{"containers":[{"name":"a<b>&","resources":{"limits":{"memory":"1024Mi","cpu":0.5}},)"
       R"("livenessProbe":{"httpGet":{"port":"http"}},"readinessProbe":{"tcpSocket":{"port":8080}}}]}})");
   EXPECT_NE(pod.find(R"("creationTimestamp":"2024-02-29T21:59:59Z")"), std::string::npos) << pod;

@@ -1,7 +1,6 @@
 // Pods from the store to a runtime in memory and back: the runtime is runtime-hollow's own logic, on the test's clock.
-#include "plugins/node-agent/pod_controller.hpp"
-
 #include "orlop/testing/fake_kernel.hpp"
+#include "plugins/node-agent/pod_controller.hpp"
 #include "plugins/runtime-hollow/hollow_runtime.hpp"
 
 #include <algorithm>
