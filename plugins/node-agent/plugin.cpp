@@ -12,7 +12,10 @@
 #include "plugins/node-agent/pod_controller.hpp"
 
 #include <atomic>
+#include <chrono>
+#include <condition_variable>
 #include <memory>
+#include <mutex>
 #include <thread>
 
 #include <sys/stat.h>
@@ -52,7 +55,11 @@ class NodeAgent final : public Plugin {
   }
 
   void stop() override {
-    running_ = false;
+    {
+      const std::lock_guard lock(mutex_);
+      running_ = false;
+      stopped_.notify_all();
+    }
     if (registration_) registration_->stop();
     if (controllers_) controllers_->stop();
     if (service_) service_->stop();
@@ -76,7 +83,8 @@ class NodeAgent final : public Plugin {
       auto events = call<v1::RuntimeEventsResponse>(host(), {"runtime", config_.runtime, kEventsDeadlineMs},
                                                     "orlop.v1.Runtime/Events", request);
       if (!events) {
-        if (events.code() != Code::kTimeout) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+        // The runtime is away: asked again soon, at once when it is time to stop.
+        if (events.code() != Code::kTimeout) pause();
         continue;
       }
       if (!swept) swept = pods_->sweep().is_ok();
@@ -90,6 +98,11 @@ class NodeAgent final : public Plugin {
     }
   }
 
+  void pause() {
+    std::unique_lock lock(mutex_);
+    stopped_.wait_for(lock, std::chrono::milliseconds(50), [this] { return !running_; });
+  }
+
   AgentConfig config_;
   Machine machine_;
   std::unique_ptr<RuntimeClient> runtime_;
@@ -99,7 +112,9 @@ class NodeAgent final : public Plugin {
   std::unique_ptr<NodeService> service_;
   std::unique_ptr<ServiceRouter> router_;
   std::unique_ptr<NodeRegistration> registration_;
-  std::atomic<bool> running_ = false;
+  std::mutex mutex_;
+  std::condition_variable stopped_;
+  std::atomic<bool> running_ = false;  // written under mutex_
   std::thread events_;
 };
 

@@ -212,7 +212,6 @@ Status PodController::run_containers(Pass& pass) {
 
 Result<bool> PodController::advance(Pass& pass, const Container& container, bool is_init) {
   const kube::Pod& pod = pass.pod();
-  const std::string& sandbox = pass.runtime.sandboxes.front().id();
   const cri::ContainerStatus* newest = pass.runtime.find(container.name());
   uint32_t attempt = 0;
   if (newest != nullptr) {
@@ -293,7 +292,6 @@ Result<bool> PodController::advance(Pass& pass, const Container& container, bool
   }
   pass.memory->refused.erase(container.name());
   events_.about(pod, EventType::kNormal, "Started", "Started container " + container.name());
-  (void)sandbox;
   return !is_init || is_sidecar(container);
 }
 

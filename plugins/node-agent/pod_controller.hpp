@@ -83,7 +83,6 @@ class PodController final : public Reconciler {
   Status run_containers(Pass& pass);
   // Whether the containers behind it may go on.
   Result<bool> advance(Pass& pass, const Container& container, bool is_init);
-  Status start(Pass& pass, const Container& container, uint32_t attempt);
   Result<std::string> create(Pass& pass, const Container& container, uint32_t attempt,
                              const std::string& image_reference);
   Status collect_old(Pass& pass, const Container& container);

@@ -1,7 +1,6 @@
 // Typed calls between plugins: protobuf generic services (cc_generic_services) over the host's call and respond.
 //
-// The caller:   Stub<v1::Node> … or, plainly,
-//               Result<v1::StreamAddress> address = orlop::call<v1::StreamAddress>(host, {"node", "worker-1"},
+// The caller:   Result<v1::StreamAddress> address = orlop::call<v1::StreamAddress>(host, {"node", "worker-1"},
 //               "orlop.v1.Node/Exec", request);
 // The provider: a class derived from the generated service, added to a ServiceRouter; Plugin::handle_call hands every
 // Call to it.
