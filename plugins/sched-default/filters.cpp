@@ -88,12 +88,8 @@ bool matches_node_selector_term(const core::NodeSelectorTerm& term, const NodeIn
 }
 
 bool tolerates(const google::protobuf::RepeatedPtrField<core::Toleration>& tolerations, const core::Taint& taint) {
-  return std::any_of(tolerations.begin(), tolerations.end(), [&](const core::Toleration& toleration) {
-    if (!toleration.effect().empty() && toleration.effect() != taint.effect()) return false;
-    if (!toleration.key().empty() && toleration.key() != taint.key()) return false;
-    if (toleration.operator_() == "Exists") return true;
-    return !toleration.key().empty() && toleration.value() == taint.value();
-  });
+  return std::any_of(tolerations.begin(), tolerations.end(),
+                     [&](const core::Toleration& toleration) { return kube::tolerates(toleration, taint); });
 }
 
 std::vector<std::string> why_not(const PodInfo& pod, const NodeInfo& node) {

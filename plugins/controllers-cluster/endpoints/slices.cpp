@@ -1,8 +1,9 @@
 #include "plugins/controllers-cluster/endpoints/slices.hpp"
 
+#include "orlop/names.hpp"
+
 #include <algorithm>
 #include <map>
-#include <random>
 #include <utility>
 
 #include <google/protobuf/util/message_differencer.h>
@@ -11,15 +12,6 @@ namespace orlop::cluster {
 namespace {
 
 namespace core = k8s::io::api::core::v1;
-
-std::string random_suffix() {
-  static constexpr std::string_view kAlphabet = "bcdfghjklmnpqrstvwxz2456789";
-  thread_local std::mt19937_64 random{std::random_device{}()};
-  std::uniform_int_distribution<size_t> pick(0, kAlphabet.size() - 1);
-  std::string out;
-  for (int i = 0; i < 5; ++i) out += kAlphabet[pick(random)];
-  return out;
-}
 
 void fill_reference(const kube::Pod& pod, core::ObjectReference& out) {
   out.set_kind("Pod");

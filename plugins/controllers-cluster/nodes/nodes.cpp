@@ -39,19 +39,12 @@ bool set_taint(core::Node& node, const std::string& key, const std::string& effe
   return true;
 }
 
-bool tolerates(const core::Toleration& toleration, const core::Taint& taint) {
-  if (!toleration.effect().empty() && toleration.effect() != taint.effect()) return false;
-  if (!toleration.key().empty() && toleration.key() != taint.key()) return false;
-  if (toleration.operator_() == "Exists") return true;
-  return !toleration.key().empty() && toleration.value() == taint.value();
-}
-
 // For how many seconds the pod bears the taint; nothing: for ever.
 std::optional<int64_t> bears_for_s(const kube::Pod& pod, const core::Taint& taint) {
   bool borne = false;
   std::optional<int64_t> least;
   for (const auto& toleration : pod.spec().tolerations()) {
-    if (!tolerates(toleration, taint)) continue;
+    if (!kube::tolerates(toleration, taint)) continue;
     borne = true;
     if (!toleration.has_tolerationseconds()) continue;
     const int64_t seconds = std::max<int64_t>(0, toleration.tolerationseconds());

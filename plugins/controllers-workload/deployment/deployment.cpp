@@ -2,6 +2,7 @@
 
 #include "plugins/controllers-workload/deployment/history.hpp"
 #include "plugins/controllers-workload/deployment/status.hpp"
+#include "plugins/controllers-workload/ownership.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -41,15 +42,7 @@ void DeploymentController::observe(const ChangeView& change, KeyQueue& queue) {
     queue.add({name_space, name});
     return;
   }
-  ReplicaSet set;
-  bool controlled = false;
-  for (const std::string_view bytes : {change.record.value, change.previous_value}) {
-    if (bytes.empty() || !set.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) continue;
-    const auto* owner = kube::controller_of(set.metadata());
-    if (owner == nullptr) continue;
-    controlled = true;
-    if (owner->kind() == "Deployment") queue.add({name_space, owner->name()});
-  }
+  const bool controlled = enqueue_controllers<ReplicaSet>(change, "Deployment", queue);
   if (controlled || change.type == ChangeType::kDeleted) return;
   for (const std::string& name : names_[name_space]) queue.add({name_space, name});
 }

@@ -1,5 +1,7 @@
 #include "plugins/controllers-workload/deployment/plan.hpp"
 
+#include "orlop/names.hpp"
+
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -157,9 +159,8 @@ std::string template_hash(const PodTemplateSpec& pod_template, int32_t collision
   const auto mix = [&hash](unsigned char byte) { hash = (hash ^ byte) * 16777619u; };
   for (const char byte : canonical_bytes(pod_template)) mix(static_cast<unsigned char>(byte));
   for (int i = 0; i < 4; ++i) mix(static_cast<unsigned char>(collisions >> (8 * i)));
-  static constexpr std::string_view kAlphabet = "bcdfghjklmnpqrstvwxz2456789";
   std::string out;
-  for (const char digit : std::to_string(hash)) out += kAlphabet[static_cast<size_t>(digit) % kAlphabet.size()];
+  for (const char digit : std::to_string(hash)) out += kNameAlphabet[static_cast<size_t>(digit) % kNameAlphabet.size()];
   return out;
 }
 

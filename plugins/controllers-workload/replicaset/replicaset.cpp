@@ -1,7 +1,9 @@
 #include "plugins/controllers-workload/replicaset/replicaset.hpp"
 
+#include "orlop/names.hpp"
+#include "plugins/controllers-workload/ownership.hpp"
+
 #include <algorithm>
-#include <random>
 #include <utility>
 
 namespace orlop::workload {
@@ -10,16 +12,6 @@ namespace {
 constexpr int kBurst = 500;            // pods created or deleted in one reconcile, as upstream's BurstReplicas
 constexpr int kWritesPerCommit = 100;  // pods in one transaction
 constexpr int64_t kSecondNs = 1'000'000'000;
-
-// The alphabet of generated names: no vowels and no look-alikes, so that no words appear.
-std::string random_suffix() {
-  static constexpr std::string_view kAlphabet = "bcdfghjklmnpqrstvwxz2456789";
-  thread_local std::mt19937_64 random{std::random_device{}()};
-  std::uniform_int_distribution<size_t> pick(0, kAlphabet.size() - 1);
-  std::string out;
-  for (int i = 0; i < 5; ++i) out += kAlphabet[pick(random)];
-  return out;
-}
 
 std::string pod_name(const std::string& base) {
   // A generated name may hold 63 characters, of which the suffix takes five.
@@ -76,15 +68,7 @@ void ReplicaSetController::observe(const ChangeView& change, KeyQueue& queue) {
     queue.add({name_space, name});
     return;
   }
-  bool controlled = false;
-  kube::Pod pod;
-  for (const std::string_view bytes : {change.record.value, change.previous_value}) {
-    if (bytes.empty() || !pod.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) continue;
-    const auto* owner = kube::controller_of(pod.metadata());
-    if (owner == nullptr) continue;
-    controlled = true;
-    if (owner->kind() == "ReplicaSet") queue.add({name_space, owner->name()});
-  }
+  const bool controlled = enqueue_controllers<kube::Pod>(change, "ReplicaSet", queue);
   if (controlled || change.type == ChangeType::kDeleted) return;
   // Nobody's pod: whichever set selects it may adopt it.
   for (const std::string& name : names_[name_space]) queue.add({name_space, name});

@@ -57,6 +57,15 @@ inline const OwnerReference* controller_of(const ObjectMeta& metadata) {
   return nullptr;
 }
 
+// Whether this one toleration bears the taint.
+inline bool tolerates(const k8s::io::api::core::v1::Toleration& toleration,
+                      const k8s::io::api::core::v1::Taint& taint) {
+  if (!toleration.effect().empty() && toleration.effect() != taint.effect()) return false;
+  if (!toleration.key().empty() && toleration.key() != taint.key()) return false;
+  if (toleration.operator_() == "Exists") return true;
+  return !toleration.key().empty() && toleration.value() == taint.value();
+}
+
 // Works on any map-like of labels (protobuf's Map has find() and end()).
 template <typename Labels>
 bool matches(const LabelSelector& selector, const Labels& labels) {
