@@ -1,14 +1,11 @@
 // Which pods of a ReplicaSet go first when there are too many.
 #pragma once
 
-#include "orlop/objects.hpp"
-#include "orlop/pods.hpp"
+#include "plugins/controllers-workload/owned_pods.hpp"
 
 #include <vector>
 
 namespace orlop::workload {
-
-using StoredPod = Stored<kube::Pod>;
 
 // Orders `pods` so that those to delete first come first, by Kubernetes' rules: not assigned to a node before assigned;
 // Pending before Unknown before Running; not ready before ready; lower controller.kubernetes.io/pod-deletion-cost; more

@@ -36,10 +36,8 @@ class ReplicaSetController final : public Reconciler {
 
  private:
   // Owned pods, after adoption and release. Terminal ones are left out.
-  Result<std::vector<StoredPod>> claim_pods(const Stored<ReplicaSet>& set);
-  Status adopt(const Stored<ReplicaSet>& set, StoredPod& pod);
-  Status release(const Stored<ReplicaSet>& set, StoredPod& pod);
-  Status create_pods(const Stored<ReplicaSet>& set, int count);
+  Result<std::vector<StoredPod>> claim(const Stored<ReplicaSet>& set);
+  Status create(const Stored<ReplicaSet>& set, int count);
   Status delete_pods(const Stored<ReplicaSet>& set, std::vector<StoredPod> pods, int count);
   Result<Outcome> update_status(Stored<ReplicaSet> set, const std::vector<StoredPod>& pods, const Status& managed);
 

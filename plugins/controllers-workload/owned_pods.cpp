@@ -1,0 +1,96 @@
+#include "plugins/controllers-workload/owned_pods.hpp"
+
+#include "orlop/names.hpp"
+
+#include <utility>
+
+namespace orlop::workload {
+namespace {
+
+constexpr int kWritesPerCommit = 100;
+
+Status adopt(const Objects<kube::Pod>& pods, const PodOwner& owner, StoredPod& pod) {
+  *pod.object.mutable_metadata()->add_ownerreferences() = owner.reference;
+  ORLOP_ASSIGN(pod, pods.update(pod));
+  return Status::ok();
+}
+
+Status release(const Objects<kube::Pod>& pods, const PodOwner& owner, StoredPod& pod) {
+  auto* owners = pod.object.mutable_metadata()->mutable_ownerreferences();
+  for (int i = owners->size() - 1; i >= 0; --i) {
+    if (owners->Get(i).uid() == owner.reference.uid()) owners->DeleteSubrange(i, 1);
+  }
+  return pods.update(pod).status();
+}
+
+}  // namespace
+
+kube::Pod pod_from_template(const PodTemplateSpec& pod_template, const std::string& name_space,
+                            const kube::OwnerReference& controller) {
+  kube::Pod pod;
+  *pod.mutable_spec() = pod_template.spec();
+  auto& metadata = *pod.mutable_metadata();
+  *metadata.mutable_labels() = pod_template.metadata().labels();
+  *metadata.mutable_annotations() = pod_template.metadata().annotations();
+  *metadata.mutable_finalizers() = pod_template.metadata().finalizers();
+  metadata.set_namespace_(name_space);
+  *metadata.add_ownerreferences() = controller;
+  return pod;
+}
+
+void name_after(kube::Pod& pod, const std::string& owner_name) {
+  // A generated name may hold 63 characters, of which the suffix takes five.
+  pod.mutable_metadata()->set_generatename(owner_name + "-");
+  pod.mutable_metadata()->set_name(owner_name.substr(0, 57) + "-" + random_suffix());
+}
+
+Result<std::vector<StoredPod>> claim_pods(const Objects<kube::Pod>& pods, const PodOwner& owner) {
+  ORLOP_ASSIGN(auto owned, pods.list(owner.name_space, "owner/" + owner.reference.uid()));
+  std::vector<StoredPod> claimed;
+  for (StoredPod& pod : owned) {
+    const auto* controller = kube::controller_of(pod.object.metadata());
+    if (controller == nullptr || controller->uid() != owner.reference.uid()) continue;
+    if (kube::matches(*owner.selector, pod.object.metadata().labels())) {
+      claimed.push_back(std::move(pod));
+    } else if (!owner.deleting && !kube::is_terminal(pod.object)) {
+      ORLOP_TRY(release(pods, owner, pod));
+    }
+  }
+  if (owner.deleting || kube::is_empty(*owner.selector)) return claimed;
+
+  std::string term;
+  for (const auto& [key, value] : owner.selector->matchlabels()) term = "label/" + key + "=" + value;
+  ORLOP_ASSIGN(auto candidates, pods.list(owner.name_space, term));
+  for (StoredPod& pod : candidates) {
+    if (!kube::is_active(pod.object) || kube::controller_of(pod.object.metadata()) != nullptr ||
+        !kube::matches(*owner.selector, pod.object.metadata().labels())) {
+      continue;
+    }
+    ORLOP_TRY(adopt(pods, owner, pod));
+    claimed.push_back(std::move(pod));
+  }
+  return claimed;
+}
+
+Status create_pods(const Host& host, const std::vector<kube::Pod>& pods,
+                   const std::function<void(const std::string& name)>& created) {
+  for (size_t done = 0; done < pods.size();) {
+    const size_t first = done;
+    v1::CommitRequest request;
+    for (; done < pods.size() && request.writes_size() < kWritesPerCommit; ++done) {
+      const kube::Pod& pod = pods[done];
+      auto write = make_write<kube::Pod>(v1::CREATE, pod.metadata().namespace_(), pod.metadata().name());
+      pod.SerializeToString(write.mutable_value());
+      *request.add_writes() = std::move(write);
+    }
+    auto result = host.commit_wait(request);
+    if (!result) {
+      if (result.code() == Code::kAlreadyExists) return {Code::kConflict, result.message()};
+      return result.status();
+    }
+    for (size_t i = first; i < done; ++i) created(pods[i].metadata().name());
+  }
+  return Status::ok();
+}
+
+}  // namespace orlop::workload

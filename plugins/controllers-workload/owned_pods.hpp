@@ -1,0 +1,60 @@
+// What every controller that makes pods does in the same way: which pods are its own, and new ones by its template.
+//
+// Pods are found by their owner's uid, not by their labels. One without a controller that the selector matches is
+// adopted; one of ours that no longer matches is released (k8s.io/kubernetes pkg/controller, PodControllerRefManager).
+//
+// Threads: any; every function blocks, on the store at most.
+#pragma once
+
+#include "orlop/host.hpp"
+#include "orlop/kube/core_v1.hpp"
+#include "orlop/objects.hpp"
+#include "orlop/pods.hpp"
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace orlop::workload {
+
+using StoredPod = Stored<kube::Pod>;
+using PodTemplateSpec = k8s::io::api::core::v1::PodTemplateSpec;
+
+// The reference by which `owner` controls a child; blocks the owner's foreground deletion.
+template <typename Owner>
+kube::OwnerReference controller_reference(const Owner& owner) {
+  kube::OwnerReference reference;
+  reference.set_apiversion(std::string(kube::KindOf<Owner>::api_version));
+  reference.set_kind(std::string(kube::KindOf<Owner>::kind));
+  reference.set_name(owner.metadata().name());
+  reference.set_uid(owner.metadata().uid());
+  reference.set_controller(true);
+  reference.set_blockownerdeletion(true);
+  return reference;
+}
+
+// A pod as the template says, in the owner's namespace, controlled by it; without a name.
+kube::Pod pod_from_template(const PodTemplateSpec& pod_template, const std::string& name_space,
+                            const kube::OwnerReference& controller);
+
+// Gives the pod a generated name, "<owner's name>-<five random letters>".
+void name_after(kube::Pod& pod, const std::string& owner_name);
+
+// What claim() asks of the owner.
+struct PodOwner {
+  std::string name_space;
+  kube::OwnerReference reference;
+  const kube::LabelSelector* selector = nullptr;
+  bool deleting = false;  // then nothing is adopted or released
+};
+
+// The pods that the owner controls, terminal and terminating ones too, after adoption and release. kConflict: a pod
+// changed meanwhile; come again.
+Result<std::vector<StoredPod>> claim_pods(const Objects<kube::Pod>& pods, const PodOwner& owner);
+
+// Creates the pods, a hundred to a transaction; all of a transaction or none. `created` is told of each one's name.
+// kConflict: two generated names met; come again. Other failures are the store's or the API's own.
+Status create_pods(const Host& host, const std::vector<kube::Pod>& pods,
+                   const std::function<void(const std::string& name)>& created);
+
+}  // namespace orlop::workload
