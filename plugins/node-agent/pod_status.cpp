@@ -187,6 +187,15 @@ void fill_addresses(const StatusInputs& inputs, PodStatus& status) {
   for (const std::string& address : addresses) status.add_podips()->set_ip(address);
 }
 
+void fill_ending(const StatusInputs& inputs, PodStatus& status) {
+  status.set_phase("Failed");
+  status.set_reason(inputs.ending->reason);
+  status.set_message(inputs.ending->message);
+  if (inputs.ending->disruption) {
+    set_condition(status, "DisruptionTarget", true, "TerminationByKubelet", inputs.ending->message, inputs.now_s);
+  }
+}
+
 }  // namespace
 
 bool should_restart(const kube::Pod& pod, const Container& container, bool is_init, const cri::ContainerStatus& ended) {
@@ -224,6 +233,7 @@ PodStatus make_status(const StatusInputs& inputs) {
     *status.add_containerstatuses() = container_status(inputs, container, false, init_done);
   }
   status.set_phase(phase_of(pod, status, init_done));
+  if (inputs.ending != nullptr) fill_ending(inputs, status);
   if (!status.has_starttime()) status.mutable_starttime()->set_seconds(inputs.now_s);
   if (status.qosclass().empty()) status.set_qosclass(qos_class(pod));
   fill_addresses(inputs, status);

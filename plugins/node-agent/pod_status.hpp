@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 
 namespace orlop::agent {
@@ -23,12 +24,21 @@ struct WaitingReason {
   std::string message;
 };
 
+// The agent's own end of a pod, against its will: an eviction, a deadline.
+struct PodEnding {
+  std::string reason;
+  std::string message;
+  std::optional<int64_t> grace_s;  // nothing: the pod's own
+  bool disruption = false;         // tell it as a DisruptionTarget condition too
+};
+
 struct StatusInputs {
   const kube::Pod* pod = nullptr;
   const RuntimePod* runtime = nullptr;
   std::map<std::string, WaitingReason> waiting;  // by container name
   std::string host_ip;
   int64_t now_s = 0;
+  const PodEnding* ending = nullptr;  // set once nothing runs any more: the pod is Failed by it
 };
 
 // The whole status; what others write (conditions that the agent does not own, nominatedNodeName, …) is kept as it is.

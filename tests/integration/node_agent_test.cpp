@@ -248,6 +248,25 @@ TEST_F(PodControllerTest, EndsWithGraceAndLeavesNothing) {
   EXPECT_TRUE(event_reasons().contains("Killing"));
 }
 
+TEST_F(PodControllerTest, AnEvictedPodIsFailedAndSaysWhy) {
+  add(make_pod());
+  settle();
+  const std::string uid = pod().metadata().uid();
+  EXPECT_EQ(agent_->evict({"default", "p"}, "another", "Evicted", "no room", std::nullopt).code(), Code::kNotFound);
+  ASSERT_TRUE(agent_->evict({"default", "p"}, uid, "Evicted", "The node was low on resource: memory.", 0));
+  settle();
+  EXPECT_EQ(pod().status().phase(), "Failed");
+  EXPECT_EQ(pod().status().reason(), "Evicted");
+  EXPECT_EQ(pod().status().message(), "The node was low on resource: memory.");
+  ASSERT_NE(kube::find_condition(pod(), "DisruptionTarget"), nullptr);
+  EXPECT_EQ(kube::find_condition(pod(), "DisruptionTarget")->reason(), "TerminationByKubelet");
+  EXPECT_FALSE(kube::is_ready(pod()));
+  EXPECT_EQ(calls("/CreateContainer"), 1u);
+  pass(3s);
+  EXPECT_EQ(pod().status().phase(), "Failed");
+  EXPECT_EQ(calls("/CreateContainer"), 1u);
+}
+
 TEST_F(PodControllerTest, APodThatVanishedIsTakenDown) {
   add(make_pod());
   settle();

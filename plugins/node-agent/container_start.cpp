@@ -1,0 +1,130 @@
+#include "plugins/node-agent/container_start.hpp"
+
+#include "plugins/node-agent/environment.hpp"
+#include "plugins/node-agent/files.hpp"
+#include "plugins/node-agent/pod_config.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <utility>
+#include <vector>
+
+namespace orlop::agent {
+namespace {
+
+std::string short_text(int64_t ms) {
+  char text[32];
+  if (ms < 1000) {
+    std::snprintf(text, sizeof text, "%lldms", static_cast<long long>(ms));
+  } else {
+    std::snprintf(text, sizeof text, "%.3gs", static_cast<double>(ms) / 1000);
+  }
+  return text;
+}
+
+cri::PodSandboxConfig settings_of(const AgentContext& context, const kube::Pod& pod) {
+  return sandbox_config(context.config, pod, 0, context.machine.dns_servers, context.machine.dns_searches);
+}
+
+}  // namespace
+
+Result<bool> ContainerStart::start(Pass& pass, const Container& container, uint32_t attempt) {
+  const kube::Pod& pod = pass.pod();
+  if (backoff_.is_refused(pass, container)) return false;
+  ORLOP_ASSIGN(const std::string image_reference, image_of(pass, container));
+  if (image_reference.empty()) return false;
+  ORLOP_TRY(collect_old(pass, container));
+  auto created = create(pass, container, attempt, image_reference);
+  if (!created) {
+    const bool settings = created.code() == Code::kNotFound || created.code() == Code::kInvalid;
+    backoff_.refuse(pass, container, settings ? "CreateContainerConfigError" : "CreateContainerError",
+                    created.status());
+    return false;
+  }
+  context_.events.about(pod, EventType::kNormal, "Created", "Created container: " + container.name());
+  context_.registry.note_id(pass.key, *created);
+  cri::StartContainerRequest request;
+  request.set_container_id(*created);
+  auto started = context_.runtime.invoke<cri::StartContainerResponse>("RuntimeService/StartContainer", request);
+  if (!started) {
+    backoff_.refuse(pass, container, "RunContainerError", started.status());
+    return false;
+  }
+  backoff_.forget_refusal(pass, container);
+  context_.events.about(pod, EventType::kNormal, "Started", "Started container " + container.name());
+  return true;
+}
+
+Result<std::string> ContainerStart::image_of(Pass& pass, const Container& container) {
+  const kube::Pod& pod = pass.pod();
+  EventRecorder& events = context_.events;
+  const std::string quoted = "\"" + container.image() + "\"";
+  ORLOP_ASSIGN(const ImageState image, images_.ensure(pass.key, pod, container, settings_of(context_, pod)));
+  if (image.started_now) events.about(pod, EventType::kNormal, "Pulling", "Pulling image " + quoted);
+  if (image.phase == ImageState::Phase::kPulling) return std::string();
+  if (image.phase != ImageState::Phase::kPresent) {
+    pass.waiting[container.name()] = image.waiting;
+    const bool back_off = image.waiting.reason == "ImagePullBackOff";
+    events.about(pod, back_off ? EventType::kNormal : EventType::kWarning, back_off ? "BackOff" : "Failed",
+                 back_off ? "Back-off pulling image " + quoted
+                          : "Failed to pull image " + quoted + ": " + image.waiting.message);
+    if (image.again_at_ns != 0) pass.again_at(image.again_at_ns);
+    if (!back_off) pass.again_at(context_.host.monotonic_now_ns() + 2 * kSecondNs);
+    return std::string();
+  }
+  if (image.pulled_now) {
+    events.about(pod, EventType::kNormal, "Pulled",
+                 "Successfully pulled image " + quoted + " in " + short_text(image.pull_ms) + " (" +
+                     short_text(image.pull_ms) +
+                     " including waiting). Image size: " + std::to_string(image.size_bytes) + " bytes.");
+  } else if (image.without_registry) {
+    events.about(pod, EventType::kWarning, "RegistryUnreachable",
+                 "The registry of image " + quoted + " cannot be reached; the image on this machine is used");
+  } else {
+    events.about(pod, EventType::kNormal, "Pulled", "Container image " + quoted + " already present on machine");
+  }
+  return image.reference;
+}
+
+Result<std::string> ContainerStart::create(Pass& pass, const Container& container, uint32_t attempt,
+                                           const std::string& image_reference) {
+  const kube::Pod& pod = pass.pod();
+  const Machine& machine = context_.machine;
+  const std::string pod_ip = pod.spec().hostnetwork() ? machine.ip : pass.runtime.newest_sandbox.network().ip();
+  EnvironmentInputs inputs{&pod, &container, pod_ip, machine.ip, machine.cpus * 1000, machine.memory_bytes};
+  Environment environment;
+  std::vector<Mount> mounts;
+  if (!context_.config.hollow) {
+    ORLOP_ASSIGN(environment, make_environment(context_.host, inputs));
+    ORLOP_ASSIGN(mounts, volumes_.mounts(pod, container, environment));
+    const bool own_hosts =
+        std::any_of(mounts.begin(), mounts.end(), [](const Mount& m) { return m.container_path == "/etc/hosts"; });
+    if (!own_hosts) {
+      ORLOP_ASSIGN(std::string hosts, volumes_.write_hosts_file(pod, pod_ip));
+      mounts.push_back({std::move(hosts), "/etc/hosts", false, ""});
+    }
+    ORLOP_TRY(make_folder(pod_log_folder(context_.config, pod) + "/" + container.name(), 0755));
+  }
+  cri::CreateContainerRequest request;
+  request.set_pod_sandbox_id(pass.runtime.sandboxes.front().id());
+  *request.mutable_config() =
+      container_config(pod, container, attempt, image_reference, environment, mounts, machine.memory_bytes);
+  *request.mutable_sandbox_config() = settings_of(context_, pod);
+  ORLOP_ASSIGN(const auto created,
+               context_.runtime.invoke<cri::CreateContainerResponse>("RuntimeService/CreateContainer", request));
+  return created.container_id();
+}
+
+Status ContainerStart::collect_old(Pass& pass, const Container& container) {
+  for (int skip = 1;; ++skip) {
+    const cri::ContainerStatus* old = pass.runtime.find(container.name(), skip);
+    if (old == nullptr) return Status::ok();
+    if (old->state() == cri::CONTAINER_RUNNING) continue;
+    cri::RemoveContainerRequest request;
+    request.set_container_id(old->id());
+    ORLOP_TRY(
+        context_.runtime.invoke<cri::RemoveContainerResponse>("RuntimeService/RemoveContainer", request).status());
+  }
+}
+
+}  // namespace orlop::agent

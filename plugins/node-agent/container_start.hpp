@@ -1,0 +1,39 @@
+// Makes one container run: its image, its settings, its creation, its start.
+//
+// Threads: the pod's worker.
+#pragma once
+
+#include "plugins/node-agent/backoff.hpp"
+#include "plugins/node-agent/images.hpp"
+#include "plugins/node-agent/pod_pass.hpp"
+#include "plugins/node-agent/volumes.hpp"
+
+#include <cstdint>
+#include <string>
+
+namespace orlop::agent {
+
+class ContainerStart {
+ public:
+  ContainerStart(AgentContext& context, Images& images, Volumes& volumes, Backoff& backoff)
+      : context_(context), images_(images), volumes_(volumes), backoff_(backoff) {}
+
+  // Takes the next steps; true once it has been started. Where it waits (for its image, for a refusal to pass) the
+  // reason stands in the pass. `attempt`: how many of this name there were before it.
+  Result<bool> start(Pass& pass, const Container& container, uint32_t attempt);
+
+ private:
+  // Where its image is; empty while there is none.
+  Result<std::string> image_of(Pass& pass, const Container& container);
+  Result<std::string> create(Pass& pass, const Container& container, uint32_t attempt,
+                             const std::string& image_reference);
+  // Of each container the last ended one is kept, for `kubectl logs --previous` and lastState.
+  Status collect_old(Pass& pass, const Container& container);
+
+  AgentContext& context_;
+  Images& images_;
+  Volumes& volumes_;
+  Backoff& backoff_;
+};
+
+}  // namespace orlop::agent

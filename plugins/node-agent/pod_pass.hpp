@@ -1,0 +1,61 @@
+// What the parts of the pod controller share: the agent's context, and one pass over one pod.
+#pragma once
+
+#include "orlop/events.hpp"
+#include "orlop/objects.hpp"
+#include "plugins/node-agent/config.hpp"
+#include "plugins/node-agent/machine.hpp"
+#include "plugins/node-agent/pod_registry.hpp"
+#include "plugins/node-agent/pod_status.hpp"
+#include "plugins/node-agent/runtime_client.hpp"
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+
+namespace orlop::agent {
+
+// Outlives every part.
+struct AgentContext {
+  Host host;
+  const AgentConfig& config;
+  const RuntimeClient& runtime;
+  const Machine& machine;
+  EventRecorder events;
+  Objects<kube::Pod> pods;
+  PodRegistry registry;
+
+  AgentContext(Host host_, const AgentConfig& config_, const RuntimeClient& runtime_, const Machine& machine_)
+      : host(host_),
+        config(config_),
+        runtime(runtime_),
+        machine(machine_),
+        events(host_, "kubelet", config_.node_names.front()),
+        pods(host_) {}
+};
+
+// One pass over one pod: what was read, what was found out, when to come again.
+struct Pass {
+  ObjectKey key;
+  Stored<kube::Pod> stored;
+  RuntimePod runtime;
+  std::shared_ptr<PodMemory> memory;
+  std::map<std::string, WaitingReason> waiting;  // by container
+  int64_t again_at_ns = 0;
+
+  [[nodiscard]] const kube::Pod& pod() const { return stored.object; }
+  void again_at(int64_t at_ns) {
+    if (again_at_ns == 0 || at_ns < again_at_ns) again_at_ns = at_ns;
+  }
+  // Reads the runtime anew, after something was changed there.
+  Status look_again(AgentContext& context) {
+    ORLOP_ASSIGN(runtime, context.runtime.pod(pod().metadata().uid()));
+    context.registry.note_ids(key, runtime);
+    return Status::ok();
+  }
+};
+
+inline constexpr int64_t kSecondNs = 1'000'000'000;
+
+}  // namespace orlop::agent

@@ -1,0 +1,82 @@
+#include "plugins/node-agent/sandbox.hpp"
+
+#include "plugins/node-agent/files.hpp"
+#include "plugins/node-agent/pod_cgroups.hpp"
+#include "plugins/node-agent/pod_config.hpp"
+
+namespace orlop::agent {
+namespace {
+
+constexpr uint32_t kRunDeadlineMs = 240'000;
+constexpr uint32_t kStopDeadlineMs = 60'000;
+
+}  // namespace
+
+bool is_of_newest_sandbox(const RuntimePod& runtime, const cri::ContainerStatus& container) {
+  return !runtime.sandboxes.empty() && container.created_at() >= runtime.sandboxes.front().created_at();
+}
+
+Status Sandboxes::ensure(Pass& pass) {
+  const kube::Pod& pod = pass.pod();
+  const AgentConfig& config = context_.config;
+  const Machine& machine = context_.machine;
+  if (!pass.memory->resolved && !config.hollow) {
+    const Status made = volumes_.prepare(pod, machine.ip);
+    if (!made) {
+      context_.events.about(pod, EventType::kWarning, "FailedMount", made.message());
+      return made;
+    }
+    pass.memory->resolved = true;
+  }
+  if (pass.runtime.sandbox_ready()) return Status::ok();
+  uint32_t attempt = 0;
+  if (!pass.runtime.sandboxes.empty()) {
+    attempt = pass.runtime.sandboxes.front().metadata().attempt() + 1;
+    context_.events.about(pod, EventType::kNormal, "SandboxChanged",
+                          "Pod sandbox changed, it will be killed and re-created.");
+    for (const auto& sandbox : pass.runtime.sandboxes) ORLOP_TRY(stop_one(sandbox.id()));
+  }
+  cri::RunPodSandboxRequest request;
+  *request.mutable_config() = sandbox_config(config, pod, attempt, machine.dns_servers, machine.dns_searches);
+  if (!config.hollow) {
+    ORLOP_TRY(make_folder(pod_log_folder(config, pod), 0755));
+    prepare_pod_cgroup(pod);
+  }
+  auto created =
+      context_.runtime.invoke<cri::RunPodSandboxResponse>("RuntimeService/RunPodSandbox", request, kRunDeadlineMs);
+  if (!created) {
+    context_.events.about(pod, EventType::kWarning, "FailedCreatePodSandBox",
+                          "Failed to create pod sandbox: " + created.message());
+    return created.status();
+  }
+  return pass.look_again(context_);
+}
+
+Status Sandboxes::stop_one(const std::string& id) {
+  cri::StopPodSandboxRequest request;
+  request.set_pod_sandbox_id(id);
+  return context_.runtime.invoke<cri::StopPodSandboxResponse>("RuntimeService/StopPodSandbox", request, kStopDeadlineMs)
+      .status();
+}
+
+Status Sandboxes::stop(const RuntimePod& runtime) {
+  for (const auto& sandbox : runtime.sandboxes) {
+    if (sandbox.state() == cri::SANDBOX_READY) ORLOP_TRY(stop_one(sandbox.id()));
+  }
+  return Status::ok();
+}
+
+Status Sandboxes::remove_all(const std::string& uid) {
+  ORLOP_ASSIGN(const RuntimePod runtime, context_.runtime.pod(uid));
+  for (const auto& sandbox : runtime.sandboxes) {
+    ORLOP_TRY(stop_one(sandbox.id()));
+    cri::RemovePodSandboxRequest request;
+    request.set_pod_sandbox_id(sandbox.id());
+    ORLOP_TRY(context_.runtime
+                  .invoke<cri::RemovePodSandboxResponse>("RuntimeService/RemovePodSandbox", request, kStopDeadlineMs)
+                  .status());
+  }
+  return Status::ok();
+}
+
+}  // namespace orlop::agent

@@ -1,0 +1,34 @@
+// A pod's sandbox: made when there is none that is ready, stopped and removed when the pod goes.
+//
+// Threads: the pod's worker; every method blocks until the runtime has answered.
+#pragma once
+
+#include "plugins/node-agent/pod_pass.hpp"
+#include "plugins/node-agent/volumes.hpp"
+
+#include <string>
+
+namespace orlop::agent {
+
+class Sandboxes {
+ public:
+  Sandboxes(AgentContext& context, Volumes& volumes) : context_(context), volumes_(volumes) {}
+
+  // Prepares volumes and makes a sandbox unless one is ready; failures are told as events.
+  Status ensure(Pass& pass);
+  // Stops those that are ready; addresses and network namespaces are free then.
+  Status stop(const RuntimePod& runtime);
+  // Stops and removes all that the runtime has of this pod.
+  Status remove_all(const std::string& uid);
+
+ private:
+  Status stop_one(const std::string& id);
+
+  AgentContext& context_;
+  Volumes& volumes_;
+};
+
+// Whether the container was made in the newest sandbox: those of earlier ones ended with it (a reboot).
+bool is_of_newest_sandbox(const RuntimePod& runtime, const cri::ContainerStatus& container);
+
+}  // namespace orlop::agent
