@@ -4,6 +4,7 @@
 #include "orlop/controller.hpp"
 #include "plugins/controllers-workload/deployment/deployment.hpp"
 #include "plugins/controllers-workload/replicaset/replicaset.hpp"
+#include "plugins/controllers-workload/replicationcontroller/replicationcontroller.hpp"
 
 #include <memory>
 
@@ -18,6 +19,8 @@ class WorkloadControllers final : public Plugin {
         std::make_unique<DeploymentController>(host(), static_cast<unsigned>(config.integer("deployment_workers", 4))));
     controllers_.add(
         std::make_unique<ReplicaSetController>(host(), static_cast<unsigned>(config.integer("replicaset_workers", 4))));
+    controllers_.add(std::make_unique<ReplicationControllerController>(
+        host(), static_cast<unsigned>(config.integer("replicationcontroller_workers", 1))));
     return Status::ok();
   }
   Status start() override { return controllers_.start(); }

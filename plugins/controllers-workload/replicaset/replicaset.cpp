@@ -11,7 +11,8 @@ namespace {
 constexpr int kBurst = 500;  // pods created or deleted in one reconcile, as upstream's BurstReplicas
 constexpr int64_t kSecondNs = 1'000'000'000;
 
-bool has_labels_of_template(const ReplicaSet& set, const kube::Pod& pod) {
+template <typename Set>
+bool has_labels_of_template(const Set& set, const kube::Pod& pod) {
   for (const auto& [key, value] : set.spec().template_().metadata().labels()) {
     const auto found = pod.metadata().labels().find(key);
     if (found == pod.metadata().labels().end() || found->second != value) return false;
@@ -19,18 +20,42 @@ bool has_labels_of_template(const ReplicaSet& set, const kube::Pod& pod) {
   return true;
 }
 
+std::string_view name_of(const ReplicaSet&) {
+  return "replicaset-controller";
+}
+std::string_view name_of(const ReplicationController&) {
+  return "replication-controller";
+}
+
+kube::LabelSelector selector_of(const ReplicaSet& set) {
+  return set.spec().selector();
+}
+kube::LabelSelector selector_of(const ReplicationController& set) {
+  kube::LabelSelector selector;
+  *selector.mutable_matchlabels() = set.spec().selector();
+  return selector;
+}
+
 }  // namespace
 
-ReplicaSetController::ReplicaSetController(Host host, unsigned workers)
-    : host_(host), workers_(workers), events_(host, "replicaset-controller"), sets_(host), pods_(host) {}
+template <typename Set>
+ReplicaController<Set>::ReplicaController(Host host, unsigned workers)
+    : host_(host), workers_(workers), events_(host, std::string(name_of(Set()))), sets_(host), pods_(host) {}
 
-void ReplicaSetController::reset() {
+template <typename Set>
+std::string_view ReplicaController<Set>::name() const {
+  return name_of(Set());
+}
+
+template <typename Set>
+void ReplicaController<Set>::reset() {
   names_.clear();
 }
 
-void ReplicaSetController::observe(const ChangeView& change, KeyQueue& queue) {
+template <typename Set>
+void ReplicaController<Set>::observe(const ChangeView& change, KeyQueue& queue) {
   const std::string name_space(change.record.name_space);
-  if (change.record.kind == "replicasets.apps") {
+  if (change.record.kind == kube::KindOf<Set>::id) {
     const std::string name(change.record.name);
     if (change.type == ChangeType::kDeleted) {
       names_[name_space].erase(name);
@@ -40,13 +65,14 @@ void ReplicaSetController::observe(const ChangeView& change, KeyQueue& queue) {
     queue.add({name_space, name});
     return;
   }
-  const bool controlled = enqueue_controllers<kube::Pod>(change, "ReplicaSet", queue);
+  const bool controlled = enqueue_controllers<kube::Pod>(change, kube::KindOf<Set>::kind, queue);
   if (controlled || change.type == ChangeType::kDeleted) return;
   // Nobody's pod: whichever set selects it may adopt it.
   for (const std::string& name : names_[name_space]) queue.add({name_space, name});
 }
 
-Result<Outcome> ReplicaSetController::reconcile(const ObjectKey& key) {
+template <typename Set>
+Result<Outcome> ReplicaController<Set>::reconcile(const ObjectKey& key) {
   auto set = sets_.get(key.name_space, key.name);
   if (!set) return set.code() == Code::kNotFound ? Result<Outcome>(Outcome{}) : Result<Outcome>(set.status());
   ORLOP_ASSIGN(std::vector<StoredPod> pods, claim(*set));
@@ -63,15 +89,18 @@ Result<Outcome> ReplicaSetController::reconcile(const ObjectKey& key) {
   return update_status(std::move(*set), pods, managed);
 }
 
-Result<std::vector<StoredPod>> ReplicaSetController::claim(const Stored<ReplicaSet>& set) {
+template <typename Set>
+Result<std::vector<StoredPod>> ReplicaController<Set>::claim(const Stored<Set>& set) {
   const auto& metadata = set.object.metadata();
-  ORLOP_ASSIGN(auto claimed, claim_pods(pods_, {metadata.namespace_(), controller_reference(set.object),
-                                                &set.object.spec().selector(), metadata.has_deletiontimestamp()}));
+  const kube::LabelSelector selector = selector_of(set.object);
+  ORLOP_ASSIGN(auto claimed, claim_pods(pods_, {metadata.namespace_(), controller_reference(set.object), &selector,
+                                                metadata.has_deletiontimestamp()}));
   std::erase_if(claimed, [](const StoredPod& pod) { return kube::is_terminal(pod.object); });
   return claimed;
 }
 
-Status ReplicaSetController::create(const Stored<ReplicaSet>& set, int count) {
+template <typename Set>
+Status ReplicaController<Set>::create(const Stored<Set>& set, int count) {
   const auto& metadata = set.object.metadata();
   std::vector<kube::Pod> pods;
   for (int i = 0; i < count; ++i) {
@@ -88,7 +117,8 @@ Status ReplicaSetController::create(const Stored<ReplicaSet>& set, int count) {
   return created;
 }
 
-Status ReplicaSetController::delete_pods(const Stored<ReplicaSet>& set, std::vector<StoredPod> pods, int count) {
+template <typename Set>
+Status ReplicaController<Set>::delete_pods(const Stored<Set>& set, std::vector<StoredPod> pods, int count) {
   rank_for_deletion(pods);
   for (int i = 0; i < count; ++i) {
     const auto& metadata = pods[static_cast<size_t>(i)].object.metadata();
@@ -102,8 +132,9 @@ Status ReplicaSetController::delete_pods(const Stored<ReplicaSet>& set, std::vec
   return Status::ok();
 }
 
-Result<Outcome> ReplicaSetController::update_status(Stored<ReplicaSet> set, const std::vector<StoredPod>& pods,
-                                                    const Status& managed) {
+template <typename Set>
+Result<Outcome> ReplicaController<Set>::update_status(Stored<Set> set, const std::vector<StoredPod>& pods,
+                                                      const Status& managed) {
   auto& status = *set.object.mutable_status();
   const int64_t now_s = host_.wall_now_ns() / kSecondNs;
   int32_t active = 0, labeled = 0, ready = 0, available = 0;
@@ -144,5 +175,8 @@ Result<Outcome> ReplicaSetController::update_status(Stored<ReplicaSet> set, cons
   if (!written) return written.code() == Code::kNotFound ? Result<Outcome>(Outcome{}) : Result<Outcome>(written);
   return Outcome{next_s == 0 ? 0 : (next_s - now_s) * kSecondNs};
 }
+
+template class ReplicaController<ReplicaSet>;
+template class ReplicaController<ReplicationController>;
 
 }  // namespace orlop::workload

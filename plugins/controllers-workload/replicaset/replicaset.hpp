@@ -1,4 +1,4 @@
-// Keeps as many pods as a ReplicaSet says.
+// Keeps as many pods as a ReplicaSet says, or a ReplicationController, which differs by its selector alone.
 //
 // Pods are found by their owner, not by their labels; a pod without a controller that matches the selector is adopted,
 // one that no longer matches is released. What it follows: k8s.io/api/apps/v1 ReplicaSet, and the upstream controller's
@@ -21,13 +21,16 @@
 namespace orlop::workload {
 
 using ReplicaSet = k8s::io::api::apps::v1::ReplicaSet;
+using ReplicationController = k8s::io::api::core::v1::ReplicationController;
 
-class ReplicaSetController final : public Reconciler {
+// Set: ReplicaSet or ReplicationController; both are compiled in.
+template <typename Set>
+class ReplicaController final : public Reconciler {
  public:
-  ReplicaSetController(Host host, unsigned workers);
+  ReplicaController(Host host, unsigned workers);
 
-  [[nodiscard]] std::string_view name() const override { return "replicaset-controller"; }
-  [[nodiscard]] std::vector<std::string> kinds() const override { return {"replicasets.apps", "pods"}; }
+  [[nodiscard]] std::string_view name() const override;
+  [[nodiscard]] std::vector<std::string> kinds() const override { return {std::string(kube::KindOf<Set>::id), "pods"}; }
   [[nodiscard]] bool wants_previous() const override { return true; }
   [[nodiscard]] unsigned workers() const override { return workers_; }
   void observe(const ChangeView& change, KeyQueue& queue) override;
@@ -36,17 +39,19 @@ class ReplicaSetController final : public Reconciler {
 
  private:
   // Owned pods, after adoption and release. Terminal ones are left out.
-  Result<std::vector<StoredPod>> claim(const Stored<ReplicaSet>& set);
-  Status create(const Stored<ReplicaSet>& set, int count);
-  Status delete_pods(const Stored<ReplicaSet>& set, std::vector<StoredPod> pods, int count);
-  Result<Outcome> update_status(Stored<ReplicaSet> set, const std::vector<StoredPod>& pods, const Status& managed);
+  Result<std::vector<StoredPod>> claim(const Stored<Set>& set);
+  Status create(const Stored<Set>& set, int count);
+  Status delete_pods(const Stored<Set>& set, std::vector<StoredPod> pods, int count);
+  Result<Outcome> update_status(Stored<Set> set, const std::vector<StoredPod>& pods, const Status& managed);
 
   Host host_;
   unsigned workers_;
   EventRecorder events_;
-  Objects<ReplicaSet> sets_;
+  Objects<Set> sets_;
   Objects<kube::Pod> pods_;
-  std::map<std::string, std::set<std::string>> names_;  // of all ReplicaSets, by namespace; watch thread only
+  std::map<std::string, std::set<std::string>> names_;  // of all sets, by namespace; watch thread only
 };
+
+using ReplicaSetController = ReplicaController<ReplicaSet>;
 
 }  // namespace orlop::workload
