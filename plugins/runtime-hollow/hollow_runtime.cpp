@@ -150,9 +150,10 @@ struct HollowRuntime::Core {
                                     [this](const auto& request) { return pods.stats(request, clocks.wall()); });
     add<cri::ListContainerStatsRequest>("RuntimeService/ListContainerStats", false,
                                         [this](const auto& request) { return pods.stats(request, clocks.wall()); });
-    // Nothing is limited and nothing is logged, so there is nothing to do.
-    add<cri::UpdateContainerResourcesRequest>("RuntimeService/UpdateContainerResources", true,
-                                              [](const auto&) { return cri::UpdateContainerResourcesResponse(); });
+    add<cri::UpdateContainerResourcesRequest>(
+        "RuntimeService/UpdateContainerResources", true,
+        [this](const auto& request) { return pods.update(request, clocks.wall()); });
+    // Nothing is logged, so there is nothing to do.
     add<cri::ReopenContainerLogRequest>("RuntimeService/ReopenContainerLog", false,
                                         [](const auto&) { return cri::ReopenContainerLogResponse(); });
   }

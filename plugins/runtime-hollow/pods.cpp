@@ -14,6 +14,7 @@ using runtime_events::EventType;
 namespace {
 
 constexpr int32_t kKilled = 137;
+constexpr uint64_t kNanoPerMilli = 1'000'000;
 
 Status unknown(std::string_view what, const std::string& id) {
   return Status(Code::kNotFound, fmt::format("no {} \"{}\"", what, id));
@@ -225,6 +226,7 @@ Result<cri::CreateContainerResponse> Pods::create(const cri::CreateContainerRequ
   };
   Container container;
   ORLOP_ASSIGN(container.plan, exit_plan(config.metadata().name(), lookup));
+  ORLOP_ASSIGN(container.load, load_of(config.metadata().name(), lookup));
   cri::Container kept;
   *kept.mutable_metadata() = config.metadata();
   *kept.mutable_image() = config.image();
@@ -262,6 +264,7 @@ Result<cri::StartContainerResponse> Pods::start(const cri::StartContainerRequest
   uint64_t id = *parse_id(request.container_id());
   container->state = cri::CONTAINER_RUNNING;
   container->started_at = now;
+  container->load_from = now;
   ++container->starts;
   if (container->plan) planned = PlannedExit{id, container->starts, container->plan->after};
   tell(EventType::kContainerStarted, id, now);
@@ -365,12 +368,39 @@ cri::ContainerStats Pods::stats_of(uint64_t id, const Container& container, int6
   stats.mutable_attributes()->mutable_metadata()->Swap(described.mutable_metadata());
   stats.mutable_attributes()->mutable_labels()->swap(*described.mutable_labels());
   stats.mutable_attributes()->mutable_annotations()->swap(*described.mutable_annotations());
-  // Nothing runs, so nothing is used; that is what is measured.
-  stats.mutable_cpu()->set_timestamp(now);
-  stats.mutable_cpu()->mutable_usage_core_nano_seconds()->set_value(0);
+  // Nothing runs, so what is used is what the pod says that it uses.
+  const auto memory = static_cast<uint64_t>(container.load.memory_bytes);
+  auto& cpu = *stats.mutable_cpu();
+  cpu.set_timestamp(now);
+  cpu.mutable_usage_core_nano_seconds()->set_value(static_cast<uint64_t>(cpu_ns_of(container, now)));
+  cpu.mutable_usage_nano_cores()->set_value(static_cast<uint64_t>(container.load.cpu_milli) * kNanoPerMilli);
   stats.mutable_memory()->set_timestamp(now);
-  stats.mutable_memory()->mutable_working_set_bytes()->set_value(0);
+  stats.mutable_memory()->mutable_working_set_bytes()->set_value(memory);
+  stats.mutable_memory()->mutable_usage_bytes()->set_value(memory);
+  stats.mutable_memory()->mutable_rss_bytes()->set_value(memory);
   return stats;
+}
+
+int64_t Pods::cpu_ns_of(const Container& container, int64_t now) {
+  const int64_t until = container.state == cri::CONTAINER_RUNNING ? now : container.finished_at;
+  return container.cpu_ns_until + std::max<int64_t>(until - container.load_from, 0) / 1000 * container.load.cpu_milli;
+}
+
+Result<cri::UpdateContainerResourcesResponse> Pods::update(const cri::UpdateContainerResourcesRequest& request,
+                                                           int64_t now) {
+  auto* container = const_cast<Container*>(find_container(request.container_id()));
+  if (container == nullptr) return unknown("container", request.container_id());
+  const auto& annotations = request.annotations();
+  const auto lookup = [&](const std::string& key) -> const std::string* {
+    const auto found = annotations.find(key);
+    return found == annotations.end() ? nullptr : &found->second;
+  };
+  const cri::Container described = describe(*parse_id(request.container_id()), *container);
+  ORLOP_ASSIGN(const Load load, load_of(described.metadata().name(), lookup));
+  container->cpu_ns_until = cpu_ns_of(*container, now);
+  container->load_from = now;
+  container->load = load;
+  return cri::UpdateContainerResourcesResponse();
 }
 
 cri::ListContainerStatsResponse Pods::stats(const cri::ListContainerStatsRequest& request, int64_t now) const {

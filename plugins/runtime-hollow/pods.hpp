@@ -64,6 +64,9 @@ class Pods {
   Result<cri::RemoveContainerResponse> remove(const cri::RemoveContainerRequest& request, int64_t now);
   Result<cri::ContainerStatusResponse> status(const cri::ContainerStatusRequest& request) const;
   cri::ListContainersResponse list(const cri::ListContainersRequest& request) const;
+  // Its annotations change the load from now on. kInvalid: one of them makes no sense.
+  Result<cri::UpdateContainerResourcesResponse> update(const cri::UpdateContainerResourcesRequest& request,
+                                                       int64_t now);
   cri::ListContainerStatsResponse stats(const cri::ListContainerStatsRequest& request, int64_t now) const;
   Result<cri::ContainerStatsResponse> stats(const cri::ContainerStatsRequest& request, int64_t now) const;
 
@@ -90,6 +93,9 @@ class Pods {
     int64_t started_at = 0;
     int64_t finished_at = 0;
     std::optional<ExitPlan> plan;
+    Load load;
+    int64_t load_from = 0;     // since when
+    int64_t cpu_ns_until = 0;  // what was used up to then
     int32_t exit_code = 0;
     uint32_t starts = 0;
     cri::ContainerState state = cri::CONTAINER_CREATED;
@@ -99,6 +105,8 @@ class Pods {
   const Sandbox* find_sandbox(const std::string& id) const;
   cri::PodSandbox describe(uint64_t id, const Sandbox& sandbox) const;
   cri::Container describe(uint64_t id, const Container& container) const;
+  // What it has used since its start.
+  static int64_t cpu_ns_of(const Container& container, int64_t now);
   cri::ContainerStats stats_of(uint64_t id, const Container& container, int64_t now) const;
   void end(uint64_t id, Container& container, int32_t code, int64_t now);
   void erase_container(uint64_t id, int64_t now);

@@ -1,7 +1,10 @@
 #include "plugins/runtime-hollow/settings.hpp"
 
+#include "orlop/kube/quantity.hpp"
+
 #include <charconv>
 #include <cmath>
+#include <tuple>
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
@@ -41,6 +44,22 @@ Result<std::optional<ExitPlan>> make_exit_plan(const std::string* after, const s
     }
   }
   return std::optional<ExitPlan>(plan);
+}
+
+Result<Load> make_load(const std::string* cpu, const std::string* memory) {
+  Load load;
+  for (const auto& [word, text, value] : {std::tuple("cpu", cpu, &load.cpu_milli),  //
+                                          std::tuple("memory", memory, &load.memory_bytes)}) {
+    if (text == nullptr) continue;
+    const auto quantity = kube::Quantity::parse(*text);
+    if (!quantity || quantity->sign() < 0) {
+      return Status(
+          Code::kInvalid,
+          fmt::format("annotation hollow.orlop.dev/{}: \"{}\" is no quantity; write 250m or 64Mi", word, *text));
+    }
+    *value = value == &load.cpu_milli ? quantity->to_milli() : quantity->to_value();
+  }
+  return load;
 }
 
 Result<IpPool> IpPool::parse(std::string_view range) {

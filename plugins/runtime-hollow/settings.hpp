@@ -35,6 +35,17 @@ struct ExitPlan {
 template <typename Lookup>
 Result<std::optional<ExitPlan>> exit_plan(std::string_view container, const Lookup& lookup);
 
+// What a container is said to use, all the time that it runs.
+struct Load {
+  int64_t cpu_milli = 0;
+  int64_t memory_bytes = 0;
+};
+
+// The keys that are asked for, as with exit_plan(): NAME.hollow.orlop.dev/cpu, then hollow.orlop.dev/cpu; the same with
+// memory. Quantities, as in a pod's resources. kInvalid: a value is none.
+template <typename Lookup>
+Result<Load> load_of(std::string_view container, const Lookup& lookup);
+
 // Addresses of a range, each given once until it is taken back; one that was taken back is given again as late as
 // possible. Threads: one at a time.
 class IpPool {
@@ -56,18 +67,26 @@ class IpPool {
 
 std::string format_ip(uint32_t address);
 
-// --- implementation of the template above ---
+// --- implementation of the templates above ---
 
 Result<std::optional<ExitPlan>> make_exit_plan(const std::string* after, const std::string* code);
+Result<Load> make_load(const std::string* cpu, const std::string* memory);
+
+template <typename Lookup>
+const std::string* find_word(std::string_view container, std::string_view word, const Lookup& lookup) {
+  const std::string general = "hollow.orlop.dev/" + std::string(word);
+  const std::string* value = lookup(std::string(container) + "." + general);
+  return value != nullptr ? value : lookup(general);
+}
 
 template <typename Lookup>
 Result<std::optional<ExitPlan>> exit_plan(std::string_view container, const Lookup& lookup) {
-  auto find = [&](std::string_view word) -> const std::string* {
-    std::string general = "hollow.orlop.dev/" + std::string(word);
-    const std::string* value = lookup(std::string(container) + "." + general);
-    return value != nullptr ? value : lookup(general);
-  };
-  return make_exit_plan(find("exit-after"), find("exit-code"));
+  return make_exit_plan(find_word(container, "exit-after", lookup), find_word(container, "exit-code", lookup));
+}
+
+template <typename Lookup>
+Result<Load> load_of(std::string_view container, const Lookup& lookup) {
+  return make_load(find_word(container, "cpu", lookup), find_word(container, "memory", lookup));
 }
 
 }  // namespace orlop::hollow

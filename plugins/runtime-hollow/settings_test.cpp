@@ -37,6 +37,21 @@ TEST(ExitPlan, MoreParticularKeyWins) {
   EXPECT_FALSE(exit_plan("web", lookup)->has_value());
 }
 
+TEST(Load, QuantitiesOrARefusal) {
+  std::map<std::string, std::string> keys = {
+      {"hollow.orlop.dev/cpu", "250m"}, {"web.hollow.orlop.dev/cpu", "2"}, {"hollow.orlop.dev/memory", "64Mi"}};
+  auto lookup = [&](const std::string& key) { return keys.contains(key) ? &keys[key] : nullptr; };
+  EXPECT_EQ(load_of("web", lookup)->cpu_milli, 2000);
+  EXPECT_EQ(load_of("other", lookup)->cpu_milli, 250);
+  EXPECT_EQ(load_of("other", lookup)->memory_bytes, 64 << 20);
+  for (const char* wrong : {"much", "-1", ""}) {
+    keys["hollow.orlop.dev/memory"] = wrong;
+    EXPECT_EQ(load_of("web", lookup).code(), Code::kInvalid) << wrong;
+  }
+  keys.clear();
+  EXPECT_EQ(load_of("web", lookup)->cpu_milli, 0);
+}
+
 TEST(IpPool, GivesEachAddressOnceAndTakesThemBack) {
   auto pool = IpPool::parse("10.1.2.0/30");
   ASSERT_TRUE(pool.is_ok());
