@@ -33,8 +33,9 @@ Status parse_url(const std::string& url, v1::StreamAddress& out) {
 
 }  // namespace
 
-NodeService::NodeService(Host host, const AgentConfig& config, const RuntimeClient& runtime, LogServer& logs)
-    : host_(host), config_(config), runtime_(runtime), logs_(logs) {}
+NodeService::NodeService(Host host, const AgentConfig& config, const RuntimeClient& runtime, LogServer& logs,
+                         NodeStats& stats)
+    : host_(host), config_(config), runtime_(runtime), logs_(logs), stats_(stats) {}
 
 void NodeService::start() {
   running_ = true;
@@ -143,6 +144,14 @@ void NodeService::PortForward(RpcController* controller, const v1::PortForwardRe
 void NodeService::Logs(RpcController* controller, const v1::LogsRequest* request, v1::StreamAddress* response,
                        Closure* done) {
   queue(controller, done, [this, request, response] { return logs(*request, *response); });
+}
+
+void NodeService::Stats(RpcController* controller, const v1::StatsRequest* request, v1::StatsResponse* response,
+                        Closure* done) {
+  queue(controller, done, [this, request, response]() -> Status {
+    ORLOP_ASSIGN(*response, stats_.read(*request));
+    return Status::ok();
+  });
 }
 
 Status NodeService::logs(const v1::LogsRequest& request, v1::StreamAddress& response) {

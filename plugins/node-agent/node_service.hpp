@@ -1,4 +1,4 @@
-// The capability `node`: logs, exec, attach and port-forward of this machine's pods.
+// The capability `node`: logs, exec, attach, port-forward and usage of this machine's pods.
 //
 // Threads: methods come on threads of the kernel and must return at once: each is done on one thread of its own queue.
 #pragma once
@@ -10,6 +10,7 @@
 #include "plugins/node-agent/config.hpp"
 #include "plugins/node-agent/log_server.hpp"
 #include "plugins/node-agent/runtime_client.hpp"
+#include "plugins/node-agent/stats/node_stats.hpp"
 
 #include <condition_variable>
 #include <deque>
@@ -21,7 +22,7 @@ namespace orlop::agent {
 
 class NodeService final : public v1::Node {
  public:
-  NodeService(Host host, const AgentConfig& config, const RuntimeClient& runtime, LogServer& logs);
+  NodeService(Host host, const AgentConfig& config, const RuntimeClient& runtime, LogServer& logs, NodeStats& stats);
   ~NodeService() override { stop(); }
   void start();
   void stop();
@@ -34,6 +35,8 @@ class NodeService final : public v1::Node {
                    v1::StreamAddress* response, google::protobuf::Closure* done) override;
   void Logs(google::protobuf::RpcController* controller, const v1::LogsRequest* request, v1::StreamAddress* response,
             google::protobuf::Closure* done) override;
+  void Stats(google::protobuf::RpcController* controller, const v1::StatsRequest* request, v1::StatsResponse* response,
+             google::protobuf::Closure* done) override;
 
  private:
   void queue(google::protobuf::RpcController* controller, google::protobuf::Closure* done,
@@ -48,6 +51,7 @@ class NodeService final : public v1::Node {
   const AgentConfig& config_;
   const RuntimeClient& runtime_;
   LogServer& logs_;
+  NodeStats& stats_;
   std::mutex mutex_;
   std::condition_variable ready_;
   std::deque<std::function<void()>> work_;  // guarded by mutex_

@@ -10,6 +10,8 @@
 #include "plugins/node-agent/node_registration.hpp"
 #include "plugins/node-agent/node_service.hpp"
 #include "plugins/node-agent/pod_controller.hpp"
+#include "plugins/node-agent/stats/node_stats.hpp"
+#include "plugins/node-agent/stats/usage_source.hpp"
 
 #include <atomic>
 #include <chrono>
@@ -42,7 +44,9 @@ class NodeAgent final : public Plugin {
     controllers_->add(std::move(pods));
     logs_ = std::make_unique<LogServer>(host(), config_.run_folder + "/logs.sock");
     ORLOP_TRY(logs_->start());
-    service_ = std::make_unique<NodeService>(host(), config_, *runtime_, *logs_);
+    stats_ = std::make_unique<NodeStats>(host(), config_, *runtime_, usage_source());
+    stats_->start();
+    service_ = std::make_unique<NodeService>(host(), config_, *runtime_, *logs_, *stats_);
     service_->start();
     router_ = std::make_unique<ServiceRouter>(host());
     router_->add(*service_);
@@ -63,6 +67,7 @@ class NodeAgent final : public Plugin {
     if (registration_) registration_->stop();
     if (controllers_) controllers_->stop();
     if (service_) service_->stop();
+    if (stats_) stats_->stop();
     if (logs_) logs_->stop();
     if (events_.joinable()) events_.join();
   }
@@ -74,6 +79,11 @@ class NodeAgent final : public Plugin {
 
  private:
   static constexpr uint32_t kEventsDeadlineMs = 1000;  // also how long stop() may take
+
+  std::unique_ptr<UsageSource> usage_source() {
+    if (config_.hollow) return std::make_unique<HollowSource>(host(), config_, *runtime_);
+    return std::make_unique<CgroupSource>(host(), *runtime_, CgroupTree());
+  }
 
   // Asks for what happens in the runtime, for as long as the plugin runs.
   void follow_runtime() {
@@ -109,6 +119,7 @@ class NodeAgent final : public Plugin {
   std::unique_ptr<ControllerSet> controllers_;
   PodController* pods_ = nullptr;  // owned by controllers_
   std::unique_ptr<LogServer> logs_;
+  std::unique_ptr<NodeStats> stats_;
   std::unique_ptr<NodeService> service_;
   std::unique_ptr<ServiceRouter> router_;
   std::unique_ptr<NodeRegistration> registration_;
