@@ -142,6 +142,7 @@ run_test() {
     if output=$(k=$client; set -f; "$name" 2>&1); then
       passed=$((passed + 1))
       echo "ok $label $((($(date +%s%N) - began) / 1000000)) ms"
+      [ -z "$output" ] || printf '%s\n' "$output"
     else
       failed=$((failed + 1))
       failures+=("$label")

@@ -17,6 +17,8 @@ constexpr auto kDay = std::chrono::hours(24);
 constexpr auto kAuthorityLife = kDay * 3650;
 constexpr auto kLeafLife = kDay * 365;
 constexpr auto kRenewBefore = kDay * 30;
+// A clock that was ahead when the certificates were made is put right: they must be good at once.
+constexpr auto kBackdate = kDay * 2;
 
 bool is_address(const std::string& text) {
   unsigned char bytes[16];
@@ -31,7 +33,7 @@ CertificateSpec serving_spec(const CredentialsOptions& options, const MachineNam
   CertificateSpec spec;
   spec.common_name = "kube-apiserver";
   spec.server = true;
-  spec.not_before = now - std::chrono::hours(1);
+  spec.not_before = now - kBackdate;
   spec.not_after = now + kLeafLife;
   spec.dns_names = {"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc",
                     "kubernetes.default.svc." + options.cluster_domain};
@@ -66,7 +68,7 @@ Status write_pair(const std::string& stem, const KeyPair& pair) {
 Result<KeyPair> ensure_authority(const std::string& pki, WallTime now) {
   ORLOP_ASSIGN(auto stored, read_pair(pki + "/ca"));
   if (stored) return std::move(*stored);
-  ORLOP_ASSIGN(KeyPair made, make_authority("orlop", now - std::chrono::hours(1), now + kAuthorityLife));
+  ORLOP_ASSIGN(KeyPair made, make_authority("orlop", now - kBackdate, now + kAuthorityLife));
   ORLOP_TRY(write_pair(pki + "/ca", made));
   return made;
 }
@@ -91,7 +93,7 @@ Result<KeyPair> ensure_admin(const std::string& pki, const KeyPair& authority, W
   CertificateSpec spec;
   spec.common_name = "kubernetes-admin";
   spec.organizations = {"system:masters"};
-  spec.not_before = now - std::chrono::hours(1);
+  spec.not_before = now - kBackdate;
   spec.not_after = now + kLeafLife;
   ORLOP_ASSIGN(KeyPair made, make_certificate(authority, spec));
   ORLOP_TRY(write_pair(pki + "/admin", made));
