@@ -24,7 +24,7 @@ struct HostingSpec {
   std::string file;
   std::string host_program;  // orlop-host; isolated only
   std::string socket;        // isolated only
-  int64_t hang_ns = 500'000'000;
+  int64_t hang_ns = 400'000'000;
   std::function<void(const std::string& reason)> on_fault;            // at most once
   std::function<void(bool ok, const std::string& reason)> on_health;  // about once a second, after start
 };

@@ -181,8 +181,8 @@ Status IsolatedHosting::begin() {
   bus::LinkHandlers handlers;
   handlers.on_frame = [this](std::string_view bytes) { on_frame(bytes); };
   handlers.on_closed = [this] {
-    // The end of the process says more, and comes at the same time.
-    kernel_.timer.after(200 * kMs, [weak = weak_from_this()] {
+    // The end of the process says more, and comes soon: a crash writes its core first.
+    kernel_.timer.after(500 * kMs, [weak = weak_from_this()] {
       if (auto self = weak.lock(); self && !self->stopping_) self->fault("its link to the kernel broke");
     });
   };

@@ -41,7 +41,7 @@ struct ManagerOptions {
   std::string node_name;
   Folders folders;
   std::string host_program;  // orlop-host
-  int64_t hang_ns = 500'000'000;
+  int64_t hang_ns = 400'000'000;
   int64_t start_ns_max = 60'000'000'000;  // an isolated plugin that takes longer is at fault
   int64_t stop_ns_max = 5'000'000'000;
   std::function<void()> on_settled;  // may be empty; on the lane, each time that nothing is on its way any more
