@@ -1,5 +1,6 @@
 #include "plugins/sched-default/engine.hpp"
 
+#include "orlop/placement.hpp"
 #include "plugins/sched-default/filters.hpp"
 #include "plugins/sched-default/neighbours.hpp"
 
@@ -28,7 +29,7 @@ double score_node(const PodInfo& pod, const NodeInfo& node, const Neighbours& ne
   int64_t untolerated = 0;
   if (node.preferring_no_schedule > 0) {
     for (const auto& taint : node.taints) {
-      untolerated += taint.effect() == "PreferNoSchedule" && !tolerates(pod.pod->spec().tolerations(), taint) ? 1 : 0;
+      untolerated += taint.effect() == "PreferNoSchedule" && !kube::tolerates(pod.pod->spec(), taint) ? 1 : 0;
     }
   }
   total -= 300.0 * static_cast<double>(untolerated);

@@ -1,33 +1,9 @@
 #include "plugins/sched-default/filters.hpp"
 
-#include <algorithm>
-#include <charconv>
-#include <optional>
+#include "orlop/placement.hpp"
 
 namespace orlop::sched {
 namespace {
-
-std::optional<int64_t> number(const std::string& text) {
-  int64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return value;
-}
-
-bool meets(const core::NodeSelectorRequirement& requirement, const std::string* value) {
-  const std::string& op = requirement.operator_();
-  const bool listed = value != nullptr && std::find(requirement.values().begin(), requirement.values().end(), *value) !=
-                                              requirement.values().end();
-  if (op == "In") return listed;
-  if (op == "NotIn") return !listed;
-  if (op == "Exists") return value != nullptr;
-  if (op == "DoesNotExist") return value == nullptr;
-  if (value == nullptr || requirement.values_size() != 1) return false;
-  const auto left = number(*value);
-  const auto right = number(requirement.values(0));
-  if (!left || !right) return false;
-  return op == "Gt" ? *left > *right : op == "Lt" && *left < *right;
-}
 
 bool ports_conflict(const PodInfo& pod, const NodeInfo& node) {
   for (const auto& [protocol, address, port] : pod.host_ports) {
@@ -64,32 +40,11 @@ void check_resources(const PodInfo& pod, const NodeInfo& node, std::vector<std::
 }  // namespace
 
 bool matches_node_affinity(const core::PodSpec& spec, const NodeInfo& node) {
-  for (const auto& [key, value] : spec.nodeselector()) {
-    const auto found = node.labels.find(key);
-    if (found == node.labels.end() || found->second != value) return false;
-  }
-  const auto& affinity = spec.affinity().nodeaffinity();
-  if (!affinity.has_requiredduringschedulingignoredduringexecution()) return true;
-  const auto& terms = affinity.requiredduringschedulingignoredduringexecution().nodeselectorterms();
-  return std::any_of(terms.begin(), terms.end(),
-                     [&](const auto& term) { return matches_node_selector_term(term, node); });
+  return kube::matches_node_affinity(spec, node.name, node.labels);
 }
 
 bool matches_node_selector_term(const core::NodeSelectorTerm& term, const NodeInfo& node) {
-  if (term.matchexpressions().empty() && term.matchfields().empty()) return false;
-  for (const auto& requirement : term.matchexpressions()) {
-    const auto found = node.labels.find(requirement.key());
-    if (!meets(requirement, found == node.labels.end() ? nullptr : &found->second)) return false;
-  }
-  for (const auto& requirement : term.matchfields()) {
-    if (requirement.key() != "metadata.name" || !meets(requirement, &node.name)) return false;
-  }
-  return true;
-}
-
-bool tolerates(const google::protobuf::RepeatedPtrField<core::Toleration>& tolerations, const core::Taint& taint) {
-  return std::any_of(tolerations.begin(), tolerations.end(),
-                     [&](const core::Toleration& toleration) { return kube::tolerates(toleration, taint); });
+  return kube::matches_node(term, node.name, node.labels);
 }
 
 std::vector<std::string> why_not(const PodInfo& pod, const NodeInfo& node) {
@@ -98,10 +53,10 @@ std::vector<std::string> why_not(const PodInfo& pod, const NodeInfo& node) {
     core::Taint cordoned;
     cordoned.set_key("node.kubernetes.io/unschedulable");
     cordoned.set_effect("NoSchedule");
-    if (!tolerates(spec.tolerations(), cordoned)) return {"node(s) were unschedulable"};
+    if (!kube::tolerates(spec, cordoned)) return {"node(s) were unschedulable"};
   }
   for (const core::Taint& taint : node.taints) {
-    if (taint.effect() == "PreferNoSchedule" || tolerates(spec.tolerations(), taint)) continue;
+    if (taint.effect() == "PreferNoSchedule" || kube::tolerates(spec, taint)) continue;
     return {"node(s) had untolerated taint {" + taint.key() + ": " + taint.value() + "}"};
   }
   if (!matches_node_affinity(spec, node)) return {"node(s) didn't match Pod's node affinity/selector"};

@@ -17,6 +17,5 @@ std::vector<std::string> why_not(const PodInfo& pod, const NodeInfo& node);
 // The pod's nodeSelector and required node affinity.
 bool matches_node_affinity(const core::PodSpec& spec, const NodeInfo& node);
 bool matches_node_selector_term(const core::NodeSelectorTerm& term, const NodeInfo& node);
-bool tolerates(const google::protobuf::RepeatedPtrField<core::Toleration>& tolerations, const core::Taint& taint);
 
 }  // namespace orlop::sched

@@ -1,5 +1,6 @@
 #include "plugins/sched-default/neighbours.hpp"
 
+#include "orlop/placement.hpp"
 #include "plugins/sched-default/filters.hpp"
 
 #include <algorithm>
@@ -26,7 +27,7 @@ const std::string* topology_of(const NodeInfo& node, const std::string& key) {
 
 bool bears_taints(const kube::Pod& pod, const NodeInfo& node) {
   return std::all_of(node.taints.begin(), node.taints.end(), [&](const core::Taint& taint) {
-    return taint.effect() == "PreferNoSchedule" || tolerates(pod.spec().tolerations(), taint);
+    return taint.effect() == "PreferNoSchedule" || kube::tolerates(pod.spec(), taint);
   });
 }
 
