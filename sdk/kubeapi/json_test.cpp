@@ -202,6 +202,15 @@ TEST(JsonTest, TypeOfADocument) {
             "json: cannot unmarshal number into Go struct field .kind of type string");
 }
 
+TEST(JsonTest, CanonicalIsWhatGoMakesOfAMap) {
+  EXPECT_EQ(*canonical_json(R"( {"b": [ 1, -2, 1.50, 1e30, true, null, {} , []], "a" :{"z":"<x>","y":"\u00e9"}} )"),
+            R"({"a":{"y":")"
+            "\xc3\xa9"
+            R"(","z":"\u003cx\u003e"},"b":[1,-2,1.5,1e+30,true,null,{},[]]})");
+  EXPECT_EQ(*canonical_json(R"({"a":1,"a":2})"), R"({"a":2})");
+  EXPECT_EQ(canonical_json("{").code(), Code::kBadRequest);
+}
+
 TEST(JsonTest, StringsAreEscapedAsGoDoes) {
   std::string out;
   append_json_string("a\"\\\b\f\n\r\t\x01\x7f<>&\xe2\x80\xa8\xe2\x82\xac\xff\xf0\x9f\x98\x80", out);

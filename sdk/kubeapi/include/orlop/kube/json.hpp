@@ -77,6 +77,10 @@ void to_json(const google::protobuf::Message& message, std::string_view api_vers
 Status wire_to_json(const google::protobuf::Descriptor& descriptor, std::string_view wire, std::string_view api_version,
                     std::string_view kind, std::string& out);
 
+// The same document without white space and with the members of each object in the order of their names: what Go's
+// encoding/json makes of a map. kBadRequest and kInternal as JsonDocument::parse().
+Result<std::string> canonical_json(std::string_view json);
+
 // Appends `text` as a JSON string, escaped as Go does. Bytes that are not UTF-8 become U+FFFD.
 void append_json_string(std::string_view text, std::string& out);
 
