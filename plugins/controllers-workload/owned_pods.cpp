@@ -23,6 +23,10 @@ Status release(const Objects<kube::Pod>& pods, const PodOwner& owner, StoredPod&
   return pods.update(pod).status();
 }
 
+bool is_wanted(const PodOwner& owner, const kube::Pod& pod) {
+  return kube::matches(*owner.selector, pod.metadata().labels()) && (!owner.may_own || owner.may_own(pod));
+}
+
 }  // namespace
 
 kube::Pod pod_from_template(const PodTemplateSpec& pod_template, const std::string& name_space,
@@ -50,7 +54,7 @@ Result<std::vector<StoredPod>> claim_pods(const Objects<kube::Pod>& pods, const 
   for (StoredPod& pod : owned) {
     const auto* controller = kube::controller_of(pod.object.metadata());
     if (controller == nullptr || controller->uid() != owner.reference.uid()) continue;
-    if (kube::matches(*owner.selector, pod.object.metadata().labels())) {
+    if (is_wanted(owner, pod.object)) {
       claimed.push_back(std::move(pod));
     } else if (!owner.deleting && !kube::is_terminal(pod.object)) {
       ORLOP_TRY(release(pods, owner, pod));
@@ -63,7 +67,7 @@ Result<std::vector<StoredPod>> claim_pods(const Objects<kube::Pod>& pods, const 
   ORLOP_ASSIGN(auto candidates, pods.list(owner.name_space, term));
   for (StoredPod& pod : candidates) {
     if (!kube::is_active(pod.object) || kube::controller_of(pod.object.metadata()) != nullptr ||
-        !kube::matches(*owner.selector, pod.object.metadata().labels())) {
+        !is_wanted(owner, pod.object)) {
       continue;
     }
     ORLOP_TRY(adopt(pods, owner, pod));

@@ -45,7 +45,8 @@ struct PodOwner {
   std::string name_space;
   kube::OwnerReference reference;
   const kube::LabelSelector* selector = nullptr;
-  bool deleting = false;  // then nothing is adopted or released
+  bool deleting = false;                               // then nothing is adopted or released
+  std::function<bool(const kube::Pod&)> may_own = {};  // beside the selector; empty: any
 };
 
 // The pods that the owner controls, terminal and terminating ones too, after adoption and release. kConflict: a pod

@@ -5,6 +5,7 @@
 #include "plugins/controllers-workload/deployment/deployment.hpp"
 #include "plugins/controllers-workload/replicaset/replicaset.hpp"
 #include "plugins/controllers-workload/replicationcontroller/replicationcontroller.hpp"
+#include "plugins/controllers-workload/statefulset/statefulset.hpp"
 
 #include <memory>
 
@@ -21,6 +22,8 @@ class WorkloadControllers final : public Plugin {
         std::make_unique<ReplicaSetController>(host(), static_cast<unsigned>(config.integer("replicaset_workers", 4))));
     controllers_.add(std::make_unique<ReplicationControllerController>(
         host(), static_cast<unsigned>(config.integer("replicationcontroller_workers", 1))));
+    controllers_.add(std::make_unique<StatefulSetController>(
+        host(), static_cast<unsigned>(config.integer("statefulset_workers", 2))));
     return Status::ok();
   }
   Status start() override { return controllers_.start(); }

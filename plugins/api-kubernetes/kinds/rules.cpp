@@ -120,8 +120,10 @@ class Rules final : public KindRules {
 
   std::vector<std::string> index_terms(const kube::Kind& kind, const Message& object) const override {
     std::vector<std::string> terms;
-    if (kind.id != "pods" && kind.id != "replicasets.apps" && kind.id != "endpointslices.discovery.k8s.io")
+    if (kind.id != "pods" && kind.id != "replicasets.apps" && kind.id != "controllerrevisions.apps" &&
+        kind.id != "endpointslices.discovery.k8s.io") {
       return terms;
+    }
     for (const auto& [key, value] : meta_of(object).labels()) terms.push_back(fmt::format("label/{}={}", key, value));
     if (kind.id == "pods") {
       const auto& node = as<corev1::Pod>(object).spec().nodename();
