@@ -3,9 +3,11 @@
 #include "orlop/kube/core_v1.hpp"
 #include "orlop/kube/intstr.hpp"
 #include "orlop/kube/resource.hpp"
+#include "plugins/api-kubernetes/kinds/environment_rules.hpp"
 #include "plugins/api-kubernetes/kinds/quantities.hpp"
 
 #include <algorithm>
+#include <cctype>
 #include <limits>
 #include <map>
 #include <set>
@@ -47,133 +49,6 @@ void validate_ports(const google::protobuf::RepeatedPtrField<corev1::ContainerPo
     } else if (!one_of(port.protocol(), {"SCTP", "TCP", "UDP"})) {
       errors->not_supported(at.child("protocol"), port.protocol(), {"SCTP", "TCP", "UDP"});
     }
-  }
-}
-
-void validate_field_ref(const corev1::ObjectFieldSelector& reference, const FieldPath& path, FieldErrors* errors) {
-  if (reference.apiversion().empty()) errors->required(path.child("apiVersion"));
-  if (reference.fieldpath().empty()) {
-    errors->required(path.child("fieldPath"));
-    return;
-  }
-  const std::string& field = reference.fieldpath();
-  if (field.starts_with("metadata.labels['") || field.starts_with("metadata.annotations['")) return;
-  static const std::vector<std::string_view> kFields = {
-      "metadata.name", "metadata.namespace", "metadata.uid", "spec.nodeName", "spec.serviceAccountName",
-      "status.hostIP", "status.hostIPs",     "status.podIP", "status.podIPs"};
-  if (std::find(kFields.begin(), kFields.end(), field) == kFields.end()) {
-    errors->not_supported(path.child("fieldPath"), field, kFields);
-  }
-}
-
-void validate_env(const google::protobuf::RepeatedPtrField<corev1::EnvVar>& env, const FieldPath& path,
-                  FieldErrors* errors) {
-  for (int i = 0; i < env.size(); ++i) {
-    const auto at = path.index(static_cast<size_t>(i));
-    if (env[i].name().empty()) {
-      errors->required(at.child("name"));
-    } else {
-      errors->invalid(at.child("name"), env[i].name(), env_var_name_faults(env[i].name()));
-    }
-    if (!env[i].has_valuefrom()) continue;
-    const auto& source = env[i].valuefrom();
-    const auto from = at.child("valueFrom");
-    if (source.has_fieldref()) validate_field_ref(source.fieldref(), from.child("fieldRef"), errors);
-    if (source.has_resourcefieldref() && source.resourcefieldref().resource().empty()) {
-      errors->required(from.child("resourceFieldRef", "resource"));
-    }
-    auto check_key = [&](bool has, const std::string& key, std::string_view field) {
-      if (!has) return;
-      if (key.empty()) {
-        errors->required(from.child(field, "key"));
-      } else {
-        errors->invalid(from.child(field, "key"), key, config_map_key_faults(key));
-      }
-    };
-    check_key(source.has_configmapkeyref(), source.configmapkeyref().key(), "configMapKeyRef");
-    check_key(source.has_secretkeyref(), source.secretkeyref().key(), "secretKeyRef");
-    const int sources = source.has_fieldref() + source.has_resourcefieldref() + source.has_configmapkeyref() +
-                        source.has_secretkeyref();
-    if (sources == 0) {
-      errors->invalid(from, "",
-                      "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef` or `secretKeyRef`");
-    } else if (!env[i].value().empty()) {
-      errors->invalid(from, "", "may not be specified when `value` is not empty");
-    } else if (sources > 1) {
-      errors->invalid(from, "", "may not have more than one field specified at a time");
-    }
-  }
-}
-
-void validate_env_from(const google::protobuf::RepeatedPtrField<corev1::EnvFromSource>& sources, const FieldPath& path,
-                       FieldErrors* errors) {
-  for (int i = 0; i < sources.size(); ++i) {
-    const auto at = path.index(static_cast<size_t>(i));
-    if (!sources[i].prefix().empty())
-      errors->invalid(at.child("prefix"), sources[i].prefix(), env_var_name_faults(sources[i].prefix()));
-    if (sources[i].has_configmapref() && sources[i].configmapref().localobjectreference().name().empty()) {
-      errors->required(at.child("configMapRef", "name"));
-    }
-    if (sources[i].has_secretref() && sources[i].secretref().localobjectreference().name().empty()) {
-      errors->required(at.child("secretRef", "name"));
-    }
-    if (!sources[i].has_configmapref() && !sources[i].has_secretref()) {
-      errors->invalid(path, "", "must specify one of: `configMapRef` or `secretRef`");
-    } else if (sources[i].has_configmapref() && sources[i].has_secretref()) {
-      errors->invalid(path, "", "may not have more than one field specified at a time");
-    }
-  }
-}
-
-bool climbs(std::string_view path) {
-  return path == ".." || path.starts_with("../") || path.find("/../") != std::string_view::npos ||
-         path.ends_with("/..");
-}
-
-void validate_mounts(const Container& container, const KnownVolumes& volumes, const FieldPath& path,
-                     FieldErrors* errors) {
-  std::set<std::string> mount_paths;
-  for (int i = 0; i < container.volumemounts_size(); ++i) {
-    const auto& mount = container.volumemounts(i);
-    const auto at = path.child("volumeMounts").index(static_cast<size_t>(i));
-    if (mount.name().empty()) errors->required(at.child("name"));
-    if (!volumes.contains(mount.name())) errors->not_found(at.child("name"), mount.name());
-    if (mount.mountpath().empty()) errors->required(at.child("mountPath"));
-    if (!mount_paths.insert(mount.mountpath()).second)
-      errors->invalid(at.child("mountPath"), mount.mountpath(), "must be unique");
-    if (!mount.subpath().empty()) {
-      if (mount.subpath().starts_with('/'))
-        errors->invalid(at.child("subPath"), mount.subpath(), "must be a relative path");
-      if (climbs(mount.subpath())) errors->invalid(at.child("subPath"), mount.subpath(), "must not contain '..'");
-    }
-    if (!mount.subpath().empty() && !mount.subpathexpr().empty()) {
-      errors->invalid(at.child("subPathExpr"), mount.subpathexpr(), "subPathExpr and subPath are mutually exclusive");
-    }
-    if (mount.has_mountpropagation() &&
-        !one_of(mount.mountpropagation(), {"Bidirectional", "HostToContainer", "None"})) {
-      errors->not_supported(at.child("mountPropagation"), mount.mountpropagation(),
-                            {"Bidirectional", "HostToContainer", "None"});
-    }
-    if (mount.mountpropagation() == "Bidirectional" && !container.securitycontext().privileged()) {
-      errors->forbidden(at.child("mountPropagation"),
-                        "Bidirectional mount propagation is available only to privileged containers");
-    }
-  }
-  std::set<std::string> device_paths;
-  for (int i = 0; i < container.volumedevices_size(); ++i) {
-    const auto& device = container.volumedevices(i);
-    const auto at = path.child("volumeDevices").index(static_cast<size_t>(i));
-    if (device.name().empty()) errors->required(at.child("name"));
-    auto found = volumes.find(device.name());
-    if (found == volumes.end()) {
-      errors->not_found(at.child("name"), device.name());
-    } else if (!found->second) {
-      errors->invalid(at.child("name"), device.name(),
-                      "can only use volume source type of PersistentVolumeClaim or Ephemeral for block mode");
-    }
-    if (device.devicepath().empty()) errors->required(at.child("devicePath"));
-    if (!device_paths.insert(device.devicepath()).second)
-      errors->invalid(at.child("devicePath"), device.devicepath(), "must be unique");
   }
 }
 
@@ -278,6 +153,9 @@ void validate_container_security(const corev1::SecurityContext& security, const 
     validate_seccomp(security.seccompprofile().type(), security.seccompprofile().localhostprofile(),
                      path.child("seccompProfile"), errors);
   }
+  if (security.has_apparmorprofile()) {
+    validate_app_armor(security.apparmorprofile(), path.child("appArmorProfile"), errors);
+  }
   if (!security.has_allowprivilegeescalation() || security.allowprivilegeescalation()) return;
   if (security.privileged()) {
     errors->invalid(path, ShownValue::raw("core.SecurityContext"),
@@ -317,7 +195,8 @@ void validate_container(const Container& container, const KnownVolumes& volumes,
   validate_ports(container.ports(), path.child("ports"), errors);
   validate_env(container.env(), path.child("env"), errors);
   validate_env_from(container.envfrom(), path.child("envFrom"), errors);
-  validate_mounts(container, volumes, path, errors);
+  validate_mounts(container.volumemounts(), container.volumedevices(), volumes,
+                  container.securitycontext().privileged(), path, errors);
   if (!one_of(container.imagepullpolicy(), {"Always", "IfNotPresent", "Never"})) {
     errors->not_supported(path.child("imagePullPolicy"), container.imagepullpolicy(),
                           {"Always", "IfNotPresent", "Never"});
@@ -365,6 +244,7 @@ void validate_seccomp(const std::string& type, const std::string& localhost_prof
   if (type == "Localhost") {
     if (localhost_profile.empty())
       errors->required(path.child("localhostProfile"), "must be set when seccomp type is Localhost");
+    validate_local_path(localhost_profile, path.child("localhostProfile"), errors);
     return;
   }
   if (!localhost_profile.empty()) {
@@ -375,6 +255,28 @@ void validate_seccomp(const std::string& type, const std::string& localhost_prof
     errors->required(path.child("type"), "type is required when seccompProfile is set");
   } else if (!one_of(type, {"RuntimeDefault", "Unconfined"})) {
     errors->not_supported(path.child("type"), type, {"Localhost", "RuntimeDefault", "Unconfined"});
+  }
+}
+
+void validate_app_armor(const corev1::AppArmorProfile& profile, const FieldPath& path, FieldErrors* errors) {
+  constexpr size_t kNameBytesMax = 4095;
+  const auto at = path.child("localhostProfile");
+  const std::string& name = profile.localhostprofile();
+  const auto is_padding = [](char c) { return std::isspace(static_cast<unsigned char>(c)) != 0; };
+  if (profile.type() == "Localhost") {
+    if (!profile.has_localhostprofile() || name.find_first_not_of(" \t\n\v\f\r") == std::string::npos) {
+      errors->required(at, "must be set when AppArmor type is Localhost");
+    } else if (is_padding(name.front()) || is_padding(name.back())) {
+      errors->invalid(at, name, "must not be padded with whitespace");
+    } else if (name.size() > kNameBytesMax) {
+      errors->too_long(at, kNameBytesMax);
+    }
+  } else if (one_of(profile.type(), {"RuntimeDefault", "Unconfined"})) {
+    if (profile.has_localhostprofile()) errors->invalid(at, name, "can only be set when AppArmor type is Localhost");
+  } else if (profile.type().empty()) {
+    errors->required(path.child("type"), "type is required when appArmorProfile is set");
+  } else {
+    errors->not_supported(path.child("type"), profile.type(), {"Localhost", "RuntimeDefault", "Unconfined"});
   }
 }
 
@@ -463,6 +365,16 @@ void validate_containers(const corev1::PodSpec& spec, const KnownVolumes& volume
       if (!found) errors->not_found(at.child("targetContainerName"), ephemeral.targetcontainername());
     }
     validate_env(common.env(), at.child("env"), errors);
+    validate_env_from(common.envfrom(), at.child("envFrom"), errors);
+    validate_mounts(common.volumemounts(), common.volumedevices(), volumes, common.securitycontext().privileged(), at,
+                    errors);
+    validate_container_security(common.securitycontext(), at.child("securityContext"), errors);
+    for (int j = 0; j < common.volumemounts_size(); ++j) {
+      const auto mount = at.child("volumeMounts").index(static_cast<size_t>(j));
+      constexpr std::string_view kNotHere = "cannot be set for an Ephemeral Container";
+      if (!common.volumemounts(j).subpath().empty()) errors->forbidden(mount.child("subPath"), kNotHere);
+      if (!common.volumemounts(j).subpathexpr().empty()) errors->forbidden(mount.child("subPathExpr"), kNotHere);
+    }
   }
 }
 

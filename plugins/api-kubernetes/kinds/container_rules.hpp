@@ -12,6 +12,7 @@ void validate_containers(const corev1::PodSpec& spec, const KnownVolumes& volume
 
 void validate_seccomp(const std::string& type, const std::string& localhost_profile, const FieldPath& path,
                       FieldErrors* errors);
+void validate_app_armor(const corev1::AppArmorProfile& profile, const FieldPath& path, FieldErrors* errors);
 void validate_resources(const corev1::ResourceRequirements& resources, const FieldPath& path, FieldErrors* errors);
 
 }  // namespace orlop::apikube

@@ -13,8 +13,6 @@
 namespace orlop::apikube {
 namespace {
 
-constexpr size_t kDataBytesMax = 1024 * 1024;
-
 bool is_address(const std::string& text) {
   in6_addr buffer;
   return inet_pton(AF_INET, text.c_str(), &buffer) == 1 || inet_pton(AF_INET6, text.c_str(), &buffer) == 1;
@@ -102,104 +100,6 @@ void namespace_validate(const Message& object, FieldErrors* errors) {
       errors->invalid(at, finalizers[i], "name is neither a standard finalizer name nor is it fully qualified");
     }
   }
-}
-
-void config_map_validate(const Message& object, FieldErrors* errors) {
-  const auto& map = as<corev1::ConfigMap>(object);
-  size_t bytes = 0;
-  for (const auto& [key, value] : map.data()) {
-    errors->invalid(FieldPath("data").key(key), key, config_map_key_faults(key));
-    if (map.binarydata().contains(key))
-      errors->invalid(FieldPath("data").key(key), key, "duplicate of key present in binaryData");
-    bytes += value.size();
-  }
-  for (const auto& [key, value] : map.binarydata()) {
-    errors->invalid(FieldPath("binaryData").key(key), key, config_map_key_faults(key));
-    bytes += value.size();
-  }
-  if (bytes > kDataBytesMax) errors->too_long(FieldPath(""), kDataBytesMax);
-}
-
-// Equal maps, without the order.
-template <typename Map>
-bool same_map(const Map& left, const Map& right) {
-  if (left.size() != right.size()) return false;
-  for (const auto& [key, value] : left) {
-    auto found = right.find(key);
-    if (found == right.end() || found->second != value) return false;
-  }
-  return true;
-}
-
-void config_map_validate_update(const Message& object, const Message& current, std::string_view, FieldErrors* errors) {
-  const auto& map = as<corev1::ConfigMap>(object);
-  const auto& before = as<corev1::ConfigMap>(current);
-  if (!before.immutable()) return;
-  constexpr std::string_view kDetail = "field is immutable when `immutable` is set";
-  if (!map.immutable()) errors->forbidden(FieldPath("immutable"), kDetail);
-  if (!same_map(map.data(), before.data())) errors->forbidden(FieldPath("data"), kDetail);
-  if (!same_map(map.binarydata(), before.binarydata())) errors->forbidden(FieldPath("binaryData"), kDetail);
-}
-
-void secret_defaults(Message* object) {
-  auto& secret = as<corev1::Secret>(object);
-  if (secret.type().empty()) secret.set_type("Opaque");
-}
-
-void secret_prepare(Message* object) {
-  auto& secret = as<corev1::Secret>(object);
-  for (const auto& [key, value] : secret.stringdata()) (*secret.mutable_data())[key] = value;
-  secret.clear_stringdata();
-}
-
-void secret_validate(const Message& object, FieldErrors* errors) {
-  const auto& secret = as<corev1::Secret>(object);
-  const FieldPath data("data");
-  size_t bytes = 0;
-  for (const auto& [key, value] : secret.data()) {
-    errors->invalid(data.key(key), key, config_map_key_faults(key));
-    bytes += value.size();
-  }
-  if (bytes > kDataBytesMax) errors->too_long(data, kDataBytesMax);
-  auto require = [&](std::string_view key) {
-    if (!secret.data().contains(std::string(key))) errors->required(data.key(key));
-  };
-  if (secret.type() == "kubernetes.io/service-account-token") {
-    if (!secret.metadata().annotations().contains("kubernetes.io/service-account.name")) {
-      errors->required(FieldPath("metadata").child("annotations").key("kubernetes.io/service-account.name"));
-    }
-  } else if (secret.type() == "kubernetes.io/dockercfg") {
-    require(".dockercfg");
-  } else if (secret.type() == "kubernetes.io/dockerconfigjson") {
-    require(".dockerconfigjson");
-  } else if (secret.type() == "kubernetes.io/basic-auth") {
-    if (!secret.data().contains("username") && !secret.data().contains("password")) {
-      errors->required(data.key("username"));
-      errors->required(data.key("password"));
-    }
-  } else if (secret.type() == "kubernetes.io/ssh-auth") {
-    require("ssh-privatekey");
-  } else if (secret.type() == "kubernetes.io/tls") {
-    require("tls.crt");
-    require("tls.key");
-  }
-}
-
-void secret_validate_update(const Message& object, const Message& current, std::string_view, FieldErrors* errors) {
-  const auto& secret = as<corev1::Secret>(object);
-  const auto& before = as<corev1::Secret>(current);
-  if (secret.type() != before.type()) errors->invalid(FieldPath("type"), secret.type(), "field is immutable");
-  if (!before.immutable()) return;
-  constexpr std::string_view kDetail = "field is immutable when `immutable` is set";
-  if (!secret.immutable()) errors->forbidden(FieldPath("immutable"), kDetail);
-  if (!same_map(secret.data(), before.data())) errors->forbidden(FieldPath("data"), kDetail);
-}
-
-void secret_prepare_update(Message* object, const Message& current, std::string_view) {
-  secret_prepare(object);
-  auto& secret = as<corev1::Secret>(object);
-  // Since it can never change, an update may leave it out.
-  if (secret.type().empty()) secret.set_type(as<corev1::Secret>(current).type());
 }
 
 void endpoints_defaults(Message* object) {
@@ -342,13 +242,6 @@ constexpr KindHandler kHandlers[] = {
      .prepare_create = namespace_prepare,
      .prepare_update = namespace_prepare_update,
      .validate = namespace_validate},
-    {.id = "configmaps", .validate = config_map_validate, .validate_update = config_map_validate_update},
-    {.id = "secrets",
-     .set_defaults = secret_defaults,
-     .prepare_create = secret_prepare,
-     .prepare_update = secret_prepare_update,
-     .validate = secret_validate,
-     .validate_update = secret_validate_update},
     {.id = "serviceaccounts"},
     {.id = "endpoints", .set_defaults = endpoints_defaults, .validate = endpoints_validate},
     {.id = "nodes", .set_defaults = node_defaults, .validate = node_validate, .validate_update = node_validate_update},

@@ -31,6 +31,7 @@ struct KindHandler {
 
 // By group of kinds; the registry joins them.
 std::span<const KindHandler> core_handlers();
+std::span<const KindHandler> config_handlers();
 std::span<const KindHandler> workload_handlers();
 std::span<const KindHandler> storage_handlers();
 std::span<const KindHandler> network_handlers();

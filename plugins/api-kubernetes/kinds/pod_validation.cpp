@@ -30,6 +30,31 @@ void validate_enum(const std::string& value, const FieldPath& path, std::initial
   }
 }
 
+void validate_searches(const corev1::PodDNSConfig& dns, const FieldPath& path, FieldErrors* errors) {
+  constexpr int kSearchesMax = 32;
+  constexpr size_t kCharactersMax = 2048;
+  const auto& searches = dns.searches();
+  if (searches.size() > kSearchesMax) {
+    errors->invalid(path, ShownValue::raw(fmt::format("{} searches", searches.size())),
+                    "must not have more than 32 search paths");
+  }
+  size_t characters = searches.empty() ? 0 : static_cast<size_t>(searches.size()) - 1;
+  std::string all;
+  for (const std::string& search : searches) {
+    characters += search.size();
+    all += (all.empty() ? "" : ",") + quoted(search);
+  }
+  if (characters > kCharactersMax) {
+    errors->invalid(path, ShownValue::raw("[" + all + "]"),
+                    "must not have more than 2048 characters (including spaces) in the search list");
+  }
+  for (int i = 0; i < searches.size(); ++i) {
+    std::string_view name = searches[i];
+    if (name.ends_with('.')) name.remove_suffix(1);
+    errors->invalid(path.index(static_cast<size_t>(i)), searches[i], dns1123_subdomain_faults(name));
+  }
+}
+
 void validate_dns(const corev1::PodSpec& spec, const FieldPath& path, FieldErrors* errors) {
   validate_enum(spec.dnspolicy(), path.child("dnsPolicy"),
                 {"ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"}, errors);
@@ -57,14 +82,74 @@ void validate_dns(const corev1::PodSpec& spec, const FieldPath& path, FieldError
                       "must be valid IP address");
     }
   }
-  if (spec.dnsconfig().searches_size() > 32) {
-    errors->invalid(config.child("searches"),
-                    ShownValue::raw(fmt::format("{} searches", spec.dnsconfig().searches_size())),
-                    "must not have more than 32 search paths");
-  }
+  validate_searches(spec.dnsconfig(), config.child("searches"), errors);
   for (int i = 0; i < spec.dnsconfig().options_size(); ++i) {
     if (spec.dnsconfig().options(i).name().empty()) {
       errors->required(config.child("options").index(static_cast<size_t>(i)), "must not be empty");
+    }
+  }
+}
+
+// One of "[a-z0-9]([-_a-z0-9]*[a-z0-9])?" joined by dots or slashes.
+bool is_sysctl_name(const std::string& name) {
+  constexpr size_t kBytesMax = 253;
+  if (name.empty() || name.size() > kBytesMax) return false;
+  const auto is_edge = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
+  bool edge_wanted = true;
+  for (size_t i = 0; i < name.size(); ++i) {
+    const bool separator = name[i] == '.' || name[i] == '/';
+    if (separator && (edge_wanted || !is_edge(name[i - 1]))) return false;
+    if (!separator && !is_edge(name[i]) && (edge_wanted || (name[i] != '-' && name[i] != '_'))) return false;
+    edge_wanted = separator;
+  }
+  return is_edge(name.back());
+}
+
+void validate_sysctls(const corev1::PodSpec& spec, const FieldPath& path, FieldErrors* errors) {
+  std::set<std::string> names;
+  const auto& sysctls = spec.securitycontext().sysctls();
+  for (int i = 0; i < sysctls.size(); ++i) {
+    const auto at = path.index(static_cast<size_t>(i)).child("name");
+    const std::string& name = sysctls[i].name();
+    if (name.empty()) {
+      errors->required(at);
+    } else if (!is_sysctl_name(name)) {
+      errors->invalid(at, name,
+                      "must have at most 253 characters and match regex "
+                      "^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$");
+    } else if (!names.insert(name).second) {
+      errors->duplicate(at, name);
+    }
+    std::string dotted = name;
+    std::replace(dotted.begin(), dotted.end(), '/', '.');
+    if (spec.hostnetwork() && dotted.starts_with("net.")) {
+      errors->invalid(at, name, "may not be specified when 'hostNetwork' is true");
+    }
+    if (spec.hostipc() && (dotted.starts_with("kernel.shm") || dotted.starts_with("kernel.msg") ||
+                           dotted == "kernel.sem" || dotted.starts_with("fs.mqueue."))) {
+      errors->invalid(at, name, "may not be specified when 'hostIPC' is true");
+    }
+  }
+}
+
+void validate_host_users(const corev1::PodSpec& spec, const FieldPath& path, FieldErrors* errors) {
+  if (!spec.has_hostusers() || spec.hostusers()) return;
+  constexpr std::string_view kDetail = "when `pod.Spec.HostUsers` is false";
+  if (spec.hostnetwork()) errors->forbidden(path.child("hostNetwork"), kDetail);
+  if (spec.hostpid()) errors->forbidden(path.child("HostPID"), kDetail);
+  if (spec.hostipc()) errors->forbidden(path.child("HostIPC"), kDetail);
+}
+
+// On the host's network a port of a container is one of the host's. In a template it may be left out.
+void validate_host_network(const corev1::PodSpec& spec, const FieldPath& path, bool is_pod, FieldErrors* errors) {
+  if (!spec.hostnetwork()) return;
+  for (int i = 0; i < spec.containers_size(); ++i) {
+    const auto ports = path.child("containers").index(static_cast<size_t>(i)).child("ports");
+    for (int j = 0; j < spec.containers(i).ports_size(); ++j) {
+      const auto& port = spec.containers(i).ports(j);
+      if (port.hostport() == port.containerport() || (!is_pod && port.hostport() == 0)) continue;
+      errors->invalid(ports.index(static_cast<size_t>(j)).child("hostPort"), port.hostport(),
+                      "must match `containerPort` when `hostNetwork` is true");
     }
   }
 }
@@ -93,16 +178,15 @@ void validate_security(const corev1::PodSpec& spec, const FieldPath& path, Field
     validate_seccomp(security.seccompprofile().type(), security.seccompprofile().localhostprofile(),
                      path.child("seccompProfile"), errors);
   }
-  std::set<std::string> sysctls;
-  for (int i = 0; i < security.sysctls_size(); ++i) {
-    const auto at = path.child("sysctls").index(static_cast<size_t>(i)).child("name");
-    const auto& name = security.sysctls(i).name();
-    if (name.empty()) {
-      errors->required(at);
-    } else if (!sysctls.insert(name).second) {
-      errors->duplicate(at, name);
-    }
+  validate_sysctls(spec, path.child("sysctls"), errors);
+  if (security.has_supplementalgroupspolicy()) {
+    validate_enum(security.supplementalgroupspolicy(), path.child("supplementalGroupsPolicy"), {"Merge", "Strict"},
+                  errors);
   }
+  if (security.has_apparmorprofile()) {
+    validate_app_armor(security.apparmorprofile(), path.child("appArmorProfile"), errors);
+  }
+  validate_host_users(spec, path, errors);
 }
 
 void validate_tolerations(const corev1::PodSpec& spec, const FieldPath& path, FieldErrors* errors) {
@@ -276,6 +360,7 @@ void validate_pod_spec(const corev1::PodSpec& spec, const FieldPath& path, bool 
   validate_containers(spec, volumes, path, is_pod, errors);
   validate_enum(spec.restartpolicy(), path.child("restartPolicy"), {"Always", "OnFailure", "Never"}, errors);
   validate_dns(spec, path, errors);
+  validate_host_network(spec, path, is_pod, errors);
   validate_labels(spec.nodeselector(), path.child("nodeSelector"), errors);
   validate_security(spec, path.child("securityContext"), errors);
   if (spec.has_affinity()) validate_affinity(spec.affinity(), path.child("affinity"), errors);

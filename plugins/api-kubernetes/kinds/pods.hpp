@@ -10,12 +10,24 @@
 #include <string>
 #include <string_view>
 
+namespace google::protobuf {
+template <typename Element>
+class RepeatedPtrField;
+}
+
 namespace k8s::io::api::core::v1 {
+class AppArmorProfile;
+class EnvFromSource;
+class EnvVar;
+class ObjectFieldSelector;
+class PersistentVolumeClaimSpec;
 class Pod;
 class PodSpec;
 class PodTemplateSpec;
-class PersistentVolumeClaimSpec;
+class ResourceFieldSelector;
 class ResourceRequirements;
+class VolumeDevice;
+class VolumeMount;
 class VolumeResourceRequirements;
 }  // namespace k8s::io::api::core::v1
 

@@ -23,7 +23,7 @@ namespace orlop::apikube {
 const KindHandler* find_handler(std::string_view kind_id) {
   static const auto table = [] {
     std::map<std::string_view, const KindHandler*> map;
-    for (auto handlers : {core_handlers(), workload_handlers(), batch_handlers(), storage_handlers(),
+    for (auto handlers : {core_handlers(), config_handlers(), workload_handlers(), batch_handlers(), storage_handlers(),
                           network_handlers(), cluster_handlers()}) {
       for (const auto& handler : handlers) map.emplace(handler.id, &handler);
     }

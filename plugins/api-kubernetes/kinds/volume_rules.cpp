@@ -1,6 +1,7 @@
 #include "plugins/api-kubernetes/kinds/volume_rules.hpp"
 
 #include "orlop/kube/core_v1.hpp"
+#include "plugins/api-kubernetes/kinds/environment_rules.hpp"
 #include "plugins/api-kubernetes/kinds/meta_rules.hpp"
 #include "plugins/api-kubernetes/kinds/quantities.hpp"
 
@@ -22,9 +23,12 @@ bool climbs(std::string_view path) {
   }
 }
 
-void validate_local_path(const std::string& value, const FieldPath& path, FieldErrors* errors) {
-  if (value.starts_with('/')) errors->invalid(path, value, "must be a relative path");
-  if (climbs(value)) errors->invalid(path, value, "must not contain '..'");
+// As above, and not one of the names that an atomic writer keeps for itself ("..data").
+void validate_file_path(const std::string& value, const FieldPath& path, FieldErrors* errors) {
+  validate_local_path(value, path, errors);
+  if (value.starts_with("..") && !value.starts_with("../")) {
+    errors->invalid(path, value, "must not start with '..'");
+  }
 }
 
 void validate_mode(int32_t mode, const FieldPath& path, FieldErrors* errors) {
@@ -40,51 +44,93 @@ void validate_items(const Items& items, const FieldPath& path, FieldErrors* erro
     if (items[i].path().empty()) {
       errors->required(at.child("path"));
     } else {
-      validate_local_path(items[i].path(), at.child("path"), errors);
+      validate_file_path(items[i].path(), at.child("path"), errors);
     }
     if (items[i].has_mode()) validate_mode(items[i].mode(), at.child("mode"), errors);
   }
 }
 
-template <typename Items>
-void validate_downward(const Items& items, const FieldPath& path, FieldErrors* errors) {
-  for (int i = 0; i < items.size(); ++i) {
-    const auto at = path.index(static_cast<size_t>(i));
-    if (items[i].path().empty()) {
-      errors->required(at.child("path"));
+// Upstream gives the path of the list, not of the item.
+void validate_downward(const google::protobuf::RepeatedPtrField<corev1::DownwardAPIVolumeFile>& items,
+                       const FieldPath& path, FieldErrors* errors) {
+  static const std::vector<std::string_view> kFields = {"metadata.annotations", "metadata.labels", "metadata.name",
+                                                        "metadata.namespace", "metadata.uid"};
+  for (const auto& file : items) {
+    if (file.path().empty()) errors->required(path.child("path"));
+    validate_file_path(file.path(), path.child("path"), errors);
+    if (file.has_fieldref()) {
+      validate_field_ref(file.fieldref(), kFields, path.child("fieldRef"), errors);
+      if (file.has_resourcefieldref()) {
+        errors->invalid(path, "resource", "fieldRef and resourceFieldRef can not be specified simultaneously");
+      }
+    } else if (file.has_resourcefieldref()) {
+      validate_resource_ref(file.resourcefieldref(), true, path.child("resourceFieldRef"), errors);
     } else {
-      validate_local_path(items[i].path(), at.child("path"), errors);
+      errors->required(path, "one of fieldRef and resourceFieldRef is required");
     }
-    if (!items[i].has_fieldref() && !items[i].has_resourcefieldref()) {
-      errors->required(at, "one of fieldRef and resourceFieldRef is required");
-    } else if (items[i].has_fieldref() && items[i].has_resourcefieldref()) {
-      errors->invalid(at, "resource", "fieldRef and resourceFieldRef can not be specified simultaneously");
-    }
+    if (file.has_mode()) validate_mode(file.mode(), path.child("mode"), errors);
+  }
+}
+
+// The paths that the sources of one projected volume write; a second one of a name is a fault.
+class ProjectedPaths {
+ public:
+  ProjectedPaths(const FieldPath& path, FieldErrors* errors) : path_(path), errors_(errors) {}
+  void take(const std::string& file, const std::string& shown) {
+    if (file.empty() || taken_.insert(file).second) return;
+    errors_->invalid(path_, shown, "conflicting duplicate paths");
+  }
+
+ private:
+  const FieldPath& path_;
+  FieldErrors* errors_;
+  std::set<std::string> taken_;
+};
+
+// Secret and config map projections have the same fields.
+template <typename Projection>
+void validate_keys(const Projection& source, const FieldPath& path, ProjectedPaths* taken, FieldErrors* errors) {
+  const std::string& name = source.localobjectreference().name();
+  if (name.empty()) errors->required(path.child("name"));
+  validate_items(source.items(), path.child("items"), errors);
+  for (const auto& item : source.items()) taken->take(item.path(), name);
+}
+
+void validate_token(const corev1::ServiceAccountTokenProjection& token, const FieldPath& path,
+                    const FieldPath& volume_path, FieldErrors* errors) {
+  constexpr int64_t kSecondsMin = 600, kSecondsMax = int64_t{1} << 32;
+  const auto at = path.child("expirationSeconds");
+  if (token.has_expirationseconds() && token.expirationseconds() < kSecondsMin) {
+    errors->invalid(at, token.expirationseconds(), "may not specify a duration less than 10 minutes");
+  }
+  if (token.expirationseconds() > kSecondsMax) {
+    errors->invalid(at, token.expirationseconds(), "may not specify a duration larger than 2^32 seconds");
+  }
+  if (token.path().empty()) {
+    errors->required(volume_path.child("path"));
+  } else {
+    validate_file_path(token.path(), volume_path.child("path"), errors);
   }
 }
 
 void validate_projected(const corev1::ProjectedVolumeSource& projected, const FieldPath& path, FieldErrors* errors) {
   if (projected.has_defaultmode()) validate_mode(projected.defaultmode(), path.child("defaultMode"), errors);
+  ProjectedPaths taken(path, errors);
   for (int i = 0; i < projected.sources_size(); ++i) {
     const auto& source = projected.sources(i);
     const auto at = path.child("sources").index(static_cast<size_t>(i));
-    if (source.has_secret()) {
-      if (source.secret().localobjectreference().name().empty()) errors->required(at.child("secret", "name"));
-      validate_items(source.secret().items(), at.child("secret", "items"), errors);
+    if (source.has_secret()) validate_keys(source.secret(), at.child("secret"), &taken, errors);
+    if (source.has_configmap()) validate_keys(source.configmap(), at.child("configMap"), &taken, errors);
+    if (source.has_downwardapi()) {
+      validate_downward(source.downwardapi().items(), at.child("downwardAPI"), errors);
+      for (const auto& file : source.downwardapi().items()) taken.take(file.path(), file.path());
     }
-    if (source.has_configmap()) {
-      if (source.configmap().localobjectreference().name().empty()) errors->required(at.child("configMap", "name"));
-      validate_items(source.configmap().items(), at.child("configMap", "items"), errors);
-    }
-    if (source.has_downwardapi())
-      validate_downward(source.downwardapi().items(), at.child("downwardAPI", "items"), errors);
     if (source.has_serviceaccounttoken()) {
-      const auto& token = source.serviceaccounttoken();
-      if (token.has_expirationseconds() && token.expirationseconds() < 600) {
-        errors->invalid(at.child("serviceAccountToken", "expirationSeconds"), token.expirationseconds(),
-                        "may not specify a duration less than 10 minutes");
-      }
-      if (token.path().empty()) errors->required(at.child("serviceAccountToken", "path"));
+      validate_token(source.serviceaccounttoken(), at.child("serviceAccountToken"), path, errors);
+    }
+    if (source.has_secret() + source.has_configmap() + source.has_downwardapi() + source.has_serviceaccounttoken() >
+        1) {
+      errors->forbidden(at, "may not specify more than 1 volume type");
     }
   }
 }
@@ -135,7 +181,11 @@ void validate_source(const corev1::VolumeSource& source, const FieldPath& path, 
       errors->invalid(path.child("nfs", "path"), source.nfs().path(), "must be an absolute path");
     }
   } else if (source.has_downwardapi()) {
-    validate_downward(source.downwardapi().items(), path.child("downwardAPI", "items"), errors);
+    const auto at = path.child("downwardAPI");
+    if (source.downwardapi().has_defaultmode()) {
+      validate_mode(source.downwardapi().defaultmode(), at.child("defaultMode"), errors);
+    }
+    validate_downward(source.downwardapi().items(), at, errors);
   } else if (source.has_projected()) {
     validate_projected(source.projected(), path.child("projected"), errors);
   } else if (source.has_csi()) {
@@ -151,6 +201,11 @@ void validate_source(const corev1::VolumeSource& source, const FieldPath& path, 
 }
 
 }  // namespace
+
+void validate_local_path(const std::string& value, const FieldPath& path, FieldErrors* errors) {
+  if (value.starts_with('/')) errors->invalid(path, value, "must be a relative path");
+  if (climbs(value)) errors->invalid(path, value, "must not contain '..'");
+}
 
 KnownVolumes validate_volumes(const corev1::PodSpec& spec, const FieldPath& path, FieldErrors* errors) {
   KnownVolumes known;

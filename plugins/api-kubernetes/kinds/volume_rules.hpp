@@ -13,6 +13,14 @@ using KnownVolumes = std::map<std::string, bool, std::less<>>;
 
 KnownVolumes validate_volumes(const corev1::PodSpec& spec, const FieldPath& path, FieldErrors* errors);
 
+// A path inside a volume: relative, without "..".
+void validate_local_path(const std::string& value, const FieldPath& path, FieldErrors* errors);
+
+// A container's volumeMounts and volumeDevices. `path`: of the container.
+void validate_mounts(const google::protobuf::RepeatedPtrField<corev1::VolumeMount>& mounts,
+                     const google::protobuf::RepeatedPtrField<corev1::VolumeDevice>& devices,
+                     const KnownVolumes& volumes, bool privileged, const FieldPath& path, FieldErrors* errors);
+
 // The spec of a claim, a template's too.
 void validate_claim_spec(const corev1::PersistentVolumeClaimSpec& spec, const FieldPath& path, FieldErrors* errors);
 
