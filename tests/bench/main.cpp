@@ -35,7 +35,7 @@ Options of the target before them:
   --node-agent HOW     orlopd: inline or isolated (default)
 
 Options:
-  --sections LIST      of start,idle,creates,fill,reads,watch,restart,schedule (default: these), real
+  --sections LIST      of start,idle,creates,fill,reads,watch,restart,schedule (default: these), real, hundred, roll
   --real               adds the section real: containers, on nodes that are there
   --seconds S          of each measurement (2)       --rounds N       all of it so often, the median counts (1)
   --clients LIST       of creates (1,64,256)
@@ -44,6 +44,7 @@ Options:
   --hollow-nodes N --scheduled-pods P   of section schedule (1000, 5000)
   --starts N           how often it is started anew (5)
   --image NAME --real-pods N    of section real (nginx, 10)
+  --many-pods N        of section hundred (100)      --rolled-pods N  of section roll (10000)
   --folder DIR         where the orlopd's folder is made; on the disk that is to be measured (/var/tmp)
   --json FILE          the figures once more, for programs
 )";
@@ -54,9 +55,10 @@ struct Section {
   bool by_default;
 };
 constexpr Section kSections[] = {
-    {"start", measure_start, true},     {"idle", measure_idle, true},         {"creates", measure_creates, true},
-    {"fill", measure_fill, true},       {"reads", measure_reads, true},       {"watch", measure_watch, true},
-    {"restart", measure_restart, true}, {"schedule", measure_schedule, true}, {"real", measure_real, false},
+    {"start", measure_start, true},      {"idle", measure_idle, true},         {"creates", measure_creates, true},
+    {"fill", measure_fill, true},        {"reads", measure_reads, true},       {"watch", measure_watch, true},
+    {"restart", measure_restart, true},  {"schedule", measure_schedule, true}, {"real", measure_real, false},
+    {"hundred", measure_hundred, false}, {"roll", measure_roll, false},
 };
 
 struct Options {
@@ -159,6 +161,8 @@ Status general_option(Options& options, const std::string& option, const std::st
       {"--starts", &sizes.starts},
       {"--scheduled-pods", &sizes.scheduled_pods},
       {"--real-pods", &sizes.real_pods},
+      {"--many-pods", &sizes.many_pods},
+      {"--rolled-pods", &sizes.rolled_pods},
   };
   for (const auto& [name, field] : counts) {
     if (option != name) continue;
@@ -240,7 +244,8 @@ void run(Options& options, Report& report) {
       for (Target& target : options.targets) {
         if (interrupted()) break;
         fmt::print(stderr, "{}: {}\n", section.name, target.name);
-        const bool starts_itself = section.measure == measure_start || section.measure == measure_schedule;
+        const bool starts_itself =
+            section.measure == measure_start || section.measure == measure_schedule || section.measure == measure_roll;
         Status status = starts_itself ? Status::ok() : ensure_running(target);
         if (status) status = section.measure(target, options.sizes, report);
         if (!status) report.note(target.index, fmt::format("{}: {}", section.name, status.message()));

@@ -24,6 +24,8 @@ struct Sizes {
   std::size_t scheduled_pods = 5000;
   std::size_t starts = 5;
   std::size_t real_pods = 10;
+  std::size_t many_pods = 100;
+  std::size_t rolled_pods = 10000;
   std::string image = "nginx";
 };
 
@@ -103,6 +105,12 @@ Status measure_restart(Target& target, const Sizes& sizes, Report& report);
 Status measure_schedule(Target& target, const Sizes& sizes, Report& report);
 // Pods with containers, on nodes that are there.
 Status measure_real(Target& target, const Sizes& sizes, Report& report);
+// A hundred of them at once, and gone again.
+Status measure_hundred(Target& target, const Sizes& sizes, Report& report);
+// A Deployment of many pods gets another template; on hollow nodes as measure_schedule.
+Status measure_roll(Target& target, const Sizes& sizes, Report& report);
+// Starts the target's daemon with so many hollow nodes and waits until they are Ready.
+Status start_hollow(Target& target, const Sizes& sizes);
 // Deletes what was made on a server that is not ours.
 void clean(Target& target, Report& report);
 

@@ -263,6 +263,16 @@ Status schedule_on(Target& target, std::size_t nodes, bool runs, const Sizes& si
 
 }  // namespace
 
+Status start_hollow(Target& target, const Sizes& sizes) {
+  ORLOP_ASSIGN(target.daemon, Daemon::make(target.options));
+  ORLOP_TRY(target.daemon->start("/api/v1/nodes").status());
+  target.endpoint = target.daemon->endpoint();
+  target.processes = target.daemon->processes();
+  ORLOP_ASSIGN(auto client, Client::make(target.endpoint));
+  const Status nodes = wait_for_nodes(*client, sizes.hollow_nodes);
+  return nodes ? nodes : Status(nodes.code(), nodes.message() + "\n" + target.daemon->log_end());
+}
+
 Status measure_schedule(Target& target, const Sizes& sizes, Report& report) {
   if (!target.own()) {
     if (target.make_nodes == 0 && !target.nodes_exist) return Status::ok();
@@ -277,15 +287,8 @@ Status measure_schedule(Target& target, const Sizes& sizes, Report& report) {
   second.index = target.index;
   second.options = target.options;
   second.options.hollow_nodes = sizes.hollow_nodes;
-  ORLOP_ASSIGN(second.daemon, Daemon::make(second.options));
   const auto begin = Clock::now();
-  ORLOP_ASSIGN(const double started, second.daemon->start("/api/v1/nodes"));
-  static_cast<void>(started);
-  second.endpoint = second.daemon->endpoint();
-  second.processes = second.daemon->processes();
-  ORLOP_ASSIGN(auto client, Client::make(second.endpoint));
-  Status nodes = wait_for_nodes(*client, sizes.hollow_nodes);
-  if (!nodes) return {nodes.code(), nodes.message() + "\n" + second.daemon->log_end()};
+  ORLOP_TRY(start_hollow(second, sizes));
   report.add(target.index, "nodes.ready", fmt::format("start to {} hollow nodes Ready", sizes.hollow_nodes), "ms",
              Better::kLower, ms_between(begin, Clock::now()));
   report.add(target.index, "nodes.rss", fmt::format("memory with {} hollow nodes: resident", sizes.hollow_nodes), "MB",
