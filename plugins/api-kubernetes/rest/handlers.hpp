@@ -22,7 +22,6 @@ Task<void> delete_collection(Call& call);
 Task<void> handle_scale(Call& call);
 // subresources.cpp
 Task<void> handle_binding(Call& call);
-Task<void> handle_eviction(Call& call);
 Task<void> handle_token(Call& call);
 // A Secret of type kubernetes.io/service-account-token gets its token, CA and namespace. Anything else: nothing
 // happens.
@@ -30,6 +29,8 @@ Status fill_token_secret(const Call& call, google::protobuf::Message& object);
 // streams.cpp
 Task<void> handle_log(Call& call);
 Task<void> handle_upgrade(Call& call);
+// eviction.cpp
+Task<void> handle_eviction(Call& call);
 // reviews.cpp
 Task<void> handle_review(Call& call);
 

@@ -106,7 +106,7 @@ Result<Planned> plan_removal(const Call& call, const KindEntry& entry, const std
   if (admitted.grace_seconds) write.set_grace_seconds(*admitted.grace_seconds);
   Hold hold = hold_of(entry.id(), current.value, true);
   write.set_hold(hold.hold);
-  write.set_value(std::move(hold.left_behind));
+  write.set_value(hold.left_behind.empty() ? options.left_behind : hold.left_behind);
   return planned;
 }
 
@@ -137,6 +137,20 @@ Task<Result<Removed>> remove_object(Call& call, const KindEntry& entry, std::str
     if (planned->reservation && !options.dry_run) planned->reservation->confirm();
     co_return removed_of(result->written(0));
   }
+}
+
+Task<Result<Removed>> remove_with(Call& call, const KindEntry& entry, std::string name_space, std::string name,
+                                  RemoveOptions options, std::vector<v1::Write> others) {
+  auto planned = plan_removal(call, entry, name_space, name, options);
+  if (!planned) co_return planned.status();
+  v1::CommitRequest change;
+  *change.add_writes() = std::move(planned->write);
+  for (v1::Write& other : others) *change.add_writes() = std::move(other);
+  change.set_dry_run(options.dry_run);
+  *change.mutable_actor() = actor_of(call);
+  auto result = co_await commit(call, std::move(change));
+  if (!result) co_return result.status();
+  co_return removed_of(result->written(0));
 }
 
 namespace {

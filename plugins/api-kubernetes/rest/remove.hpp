@@ -19,6 +19,8 @@ struct RemoveOptions {
   std::string if_uid;
   uint64_t if_revision = 0;
   bool dry_run = false;
+  // The object as a deletion with a grace period leaves it behind; empty: as it is. Needs if_revision.
+  std::string left_behind;
 };
 
 struct Removed {
@@ -33,5 +35,9 @@ Status take_delete_options(const k8s::io::apimachinery::pkg::apis::meta::v1::Del
                            RemoveOptions& options);
 Task<Result<Removed>> remove_object(Call& call, const KindEntry& entry, std::string name_space, std::string name,
                                     RemoveOptions options);
+
+// One attempt, in one transaction with writes of other objects. kConflict: one of them has changed since it was read.
+Task<Result<Removed>> remove_with(Call& call, const KindEntry& entry, std::string name_space, std::string name,
+                                  RemoveOptions options, std::vector<v1::Write> others);
 
 }  // namespace orlop::rest

@@ -2,12 +2,10 @@
 
 #include "orlop/kube/authentication_v1.hpp"
 #include "orlop/kube/core_v1.hpp"
-#include "orlop/kube/policy_v1.hpp"
 #include "orlop/object_meta.hpp"
 #include "plugins/api-kubernetes/auth/encoding.hpp"
 #include "plugins/api-kubernetes/rest/change.hpp"
 #include "plugins/api-kubernetes/rest/handlers.hpp"
-#include "plugins/api-kubernetes/rest/remove.hpp"
 
 #include <algorithm>
 
@@ -17,7 +15,6 @@ namespace orlop::rest {
 namespace {
 
 namespace core = k8s::io::api::core::v1;
-namespace policy = k8s::io::api::policy::v1;
 namespace authentication = k8s::io::api::authentication::v1;
 
 constexpr int64_t kNsPerSecond = 1'000'000'000;
@@ -70,45 +67,6 @@ void mark_scheduled(core::Pod& pod, int64_t now_s) {
   condition->set_type("PodScheduled");
   condition->set_status("True");
   condition->mutable_lasttransitiontime()->set_seconds(now_s);
-}
-
-bool selects(const policy::PodDisruptionBudget& budget, const google::protobuf::Map<std::string, std::string>& labels) {
-  if (!budget.spec().has_selector()) return false;
-  for (const auto& [key, value] : budget.spec().selector().matchlabels()) {
-    auto found = labels.find(key);
-    if (found == labels.end() || found->second != value) return false;
-  }
-  for (const auto& term : budget.spec().selector().matchexpressions()) {
-    auto found = labels.find(term.key());
-    bool present = found != labels.end();
-    bool listed =
-        present && std::find(term.values().begin(), term.values().end(), found->second) != term.values().end();
-    bool holds = term.operator_() == "In"       ? listed
-                 : term.operator_() == "NotIn"  ? !listed
-                 : term.operator_() == "Exists" ? present
-                                                : !present;
-    if (!holds) return false;
-  }
-  return true;
-}
-
-// The budget that forbids the pod's eviction just now, if any.
-Status check_budgets(const Call& call, const std::string& name_space, const core::Pod& pod) {
-  v1::ListRequest request;
-  request.set_kind("poddisruptionbudgets.policy");
-  request.set_namespace_(name_space);
-  std::string blocking;
-  auto result = call.services.host.list(request, [&](const RecordView& record) {
-    policy::PodDisruptionBudget budget;
-    if (!budget.ParseFromArray(record.value.data(), static_cast<int>(record.value.size()))) return true;
-    if (selects(budget, pod.metadata().labels()) && budget.status().disruptionsallowed() <= 0) blocking = record.name;
-    return blocking.empty();
-  });
-  if (!result) return result.status();
-  if (blocking.empty()) return Status::ok();
-  return {Code::kTooManyRequests,
-          "Cannot evict pod as it would violate the pod's disruption budget.",
-          {{"DisruptionBudget", "The disruption budget " + blocking + " does not allow another disruption now", ""}}};
 }
 
 }  // namespace
@@ -175,39 +133,6 @@ Task<void> handle_binding(Call& call) {
   std::string name_space(call.info.name_space);
   auto changed = co_await change_object(call, pods, name_space, name, make, options);
   if (!changed) co_return fail(call, changed.status());
-  answer_json(call, 201, success_json({}, 201));
-}
-
-Task<void> handle_eviction(Call& call) {
-  policy::Eviction eviction;
-  std::vector<std::string> warnings;
-  std::string body = call.exchange.take_body();
-  Status decoded = decode_body_as("policy/v1", "Eviction", call.request().header("Content-Type"), body, "Ignore",
-                                  eviction, warnings);
-  if (!decoded) co_return fail(call, decoded);
-  const KindEntry& pods = *registry().find_storage("pods");
-  std::string name_space(call.info.name_space);
-  std::string name(call.info.name);
-  auto current = read_current(call, pods, name_space, name);
-  if (!current) co_return fail(call, current.status());
-  core::Pod pod;
-  pod.ParseFromString(current->value);
-  bool running = pod.status().phase() != "Succeeded" && pod.status().phase() != "Failed" &&
-                 !pod.metadata().has_deletiontimestamp();
-  if (running) {
-    Status allowed = check_budgets(call, name_space, pod);
-    if (!allowed) co_return fail(call, allowed);
-  }
-  RemoveOptions options;
-  auto dry_run = read_dry_run(call);
-  if (!dry_run) co_return fail(call, dry_run.status());
-  options.dry_run = *dry_run;
-  if (eviction.has_deleteoptions()) {
-    Status taken = take_delete_options(eviction.deleteoptions(), options);
-    if (!taken) co_return fail(call, taken);
-  }
-  auto removed = co_await remove_object(call, pods, name_space, name, options);
-  if (!removed) co_return fail(call, removed.status());
   answer_json(call, 201, success_json({}, 201));
 }
 
