@@ -1,16 +1,13 @@
-// RBAC, priority classes, leases, autoscalers, disruption budgets, webhooks, signing requests.
+// RBAC, priority classes, leases, webhooks, signing requests.
 #include "orlop/kube/admissionregistration_v1.hpp"
-#include "orlop/kube/autoscaling_v2.hpp"
 #include "orlop/kube/certificates_v1.hpp"
 #include "orlop/kube/coordination_v1.hpp"
 #include "orlop/kube/core_v1.hpp"
-#include "orlop/kube/intstr.hpp"
 #include "orlop/kube/node_v1.hpp"
-#include "orlop/kube/policy_v1.hpp"
 #include "orlop/kube/rbac_v1.hpp"
 #include "orlop/kube/scheduling_v1.hpp"
+#include "plugins/api-kubernetes/kinds/autoscaling_rules.hpp"
 #include "plugins/api-kubernetes/kinds/handler.hpp"
-#include "plugins/api-kubernetes/kinds/workload_rules.hpp"
 
 #include <algorithm>
 #include <type_traits>
@@ -21,11 +18,9 @@ namespace orlop::apikube {
 namespace {
 
 namespace admissionv1 = k8s::io::api::admissionregistration::v1;
-namespace autoscalingv2 = k8s::io::api::autoscaling::v2;
 namespace certificatesv1 = k8s::io::api::certificates::v1;
 namespace coordinationv1 = k8s::io::api::coordination::v1;
 namespace nodev1 = k8s::io::api::node::v1;
-namespace policyv1 = k8s::io::api::policy::v1;
 namespace rbacv1 = k8s::io::api::rbac::v1;
 namespace schedulingv1 = k8s::io::api::scheduling::v1;
 
@@ -167,68 +162,6 @@ void validate_runtime_class_update(const Message& object, const Message& current
     errors->invalid(FieldPath("handler"), handler, "field is immutable");
 }
 
-void validate_budget(const Message& object, FieldErrors* errors) {
-  const auto& spec = as<policyv1::PodDisruptionBudget>(object).spec();
-  const FieldPath path("spec");
-  if (spec.has_minavailable() && spec.has_maxunavailable()) {
-    errors->invalid(path, ShownValue::raw("policy.PodDisruptionBudgetSpec"),
-                    "minAvailable and maxUnavailable cannot be both set");
-  }
-  if (spec.has_minavailable()) {
-    validate_count_or_percent(spec.minavailable(), path.child("minAvailable"), errors);
-    validate_at_most_100_percent(spec.minavailable(), path.child("minAvailable"), errors);
-  }
-  if (spec.has_maxunavailable()) {
-    validate_count_or_percent(spec.maxunavailable(), path.child("maxUnavailable"), errors);
-    validate_at_most_100_percent(spec.maxunavailable(), path.child("maxUnavailable"), errors);
-  }
-  if (spec.has_selector()) validate_label_selector(spec.selector(), path.child("selector"), errors);
-}
-
-void scaling_policy(autoscalingv2::HPAScalingRules* rules, const char* type, int32_t value) {
-  auto* policy = rules->add_policies();
-  policy->set_type(type);
-  policy->set_value(value);
-  policy->set_periodseconds(15);
-}
-
-void autoscaler_defaults(Message* object) {
-  auto* spec = as<autoscalingv2::HorizontalPodAutoscaler>(object).mutable_spec();
-  if (!spec->has_minreplicas()) spec->set_minreplicas(1);
-  if (spec->metrics().empty()) {
-    auto* metric = spec->add_metrics();
-    metric->set_type("Resource");
-    metric->mutable_resource()->set_name("cpu");
-    metric->mutable_resource()->mutable_target()->set_type("Utilization");
-    metric->mutable_resource()->mutable_target()->set_averageutilization(80);
-  }
-  if (!spec->has_behavior()) return;
-  auto* up = spec->mutable_behavior()->mutable_scaleup();
-  if (!up->has_selectpolicy()) up->set_selectpolicy("Max");
-  if (!up->has_stabilizationwindowseconds()) up->set_stabilizationwindowseconds(0);
-  if (up->policies().empty()) {
-    scaling_policy(up, "Pods", 4);
-    scaling_policy(up, "Percent", 100);
-  }
-  auto* down = spec->mutable_behavior()->mutable_scaledown();
-  if (!down->has_selectpolicy()) down->set_selectpolicy("Max");
-  if (down->policies().empty()) scaling_policy(down, "Percent", 100);
-}
-
-void validate_autoscaler(const Message& object, FieldErrors* errors) {
-  const auto& spec = as<autoscalingv2::HorizontalPodAutoscaler>(object).spec();
-  const FieldPath path("spec");
-  if (spec.minreplicas() < 1)
-    errors->invalid(path.child("minReplicas"), spec.minreplicas(), "must be greater than or equal to 1");
-  if (spec.maxreplicas() < 1) errors->invalid(path.child("maxReplicas"), spec.maxreplicas(), "must be greater than 0");
-  if (spec.maxreplicas() < spec.minreplicas()) {
-    errors->invalid(path.child("maxReplicas"), spec.maxreplicas(), "must be greater than or equal to `minReplicas`");
-  }
-  const auto target = path.child("scaleTargetRef");
-  if (spec.scaletargetref().kind().empty()) errors->required(target.child("kind"));
-  if (spec.scaletargetref().name().empty()) errors->required(target.child("name"));
-}
-
 // Mutating and validating webhooks have the same fields in two types.
 template <typename Configuration>
 void webhook_defaults(Message* object) {
@@ -330,10 +263,11 @@ constexpr KindHandler kHandlers[] = {
     {.id = "runtimeclasses.node.k8s.io",
      .validate = validate_runtime_class,
      .validate_update = validate_runtime_class_update},
-    {.id = "poddisruptionbudgets.policy", .validate = validate_budget},
+    {.id = "poddisruptionbudgets.policy", .validate = validate_budget, .validate_update = validate_budget_update},
     {.id = "horizontalpodautoscalers.autoscaling",
      .set_defaults = autoscaler_defaults,
-     .validate = validate_autoscaler},
+     .validate = validate_autoscaler,
+     .validate_update = validate_autoscaler_update},
     {.id = "mutatingwebhookconfigurations.admissionregistration.k8s.io",
      .set_defaults = webhook_defaults<admissionv1::MutatingWebhookConfiguration>,
      .validate = validate_webhooks<admissionv1::MutatingWebhookConfiguration>},

@@ -167,6 +167,42 @@ TEST_F(KindsTest, AreRefusedInKubernetesWords) {
        "priority is 1000000000"},
       {"volumeattachments.storage.k8s.io", R"({"metadata":{"name":"a"},"spec":{"source":{},"nodeName":"n"}})",
        "VolumeAttachment.storage.k8s.io \"a\" is invalid: spec.attacher: Required value"},
+      {"poddisruptionbudgets.policy",
+       R"({"metadata":{"name":"b"},"spec":{"maxUnavailable":"150%","unhealthyPodEvictionPolicy":"Never"}})",
+       "PodDisruptionBudget.policy \"b\" is invalid: [spec.maxUnavailable: Invalid value: 150%: must not be greater "
+       "than "
+       "100%, spec.unhealthyPodEvictionPolicy: Unsupported value: \"Never\": supported values: \"AlwaysAllow\", "
+       "\"IfHealthyBudget\"]"},
+      {"horizontalpodautoscalers.autoscaling",
+       R"({"metadata":{"name":"h"},"spec":{"minReplicas":5,"maxReplicas":3,
+       "scaleTargetRef":{"kind":"Deployment","name":"a/b"}}})",
+       "HorizontalPodAutoscaler.autoscaling \"h\" is invalid: [spec.maxReplicas: Invalid value: 3: must be greater "
+       "than "
+       "or equal to `minReplicas`, spec.scaleTargetRef.name: Invalid value: \"a/b\": may not contain '/']"},
+      {"horizontalpodautoscalers.autoscaling",
+       R"({"metadata":{"name":"h"},"spec":{"maxReplicas":3,"scaleTargetRef":{"kind":"Deployment","name":"d"},
+       "metrics":[{"type":"Resource","resource":{"name":"cpu","target":{"type":"Utilization"}}},
+       {"type":"ContainerResource","containerResource":{"name":"cpu","target":{"type":"AverageValue",
+       "averageValue":"-1"}}},
+       {"type":"Pods","object":{"metric":{"name":"m"},"describedObject":{"kind":"K","name":"n"},
+       "target":{"type":"Value","value":"1"}}}]}})",
+       "HorizontalPodAutoscaler.autoscaling \"h\" is invalid: [spec.metrics[0].resource.target.averageUtilization: "
+       "Required value: must set either a target raw value or a target utilization, "
+       "spec.metrics[1].containerResource.container: Required value: must specify a container, "
+       "spec.metrics[1].containerResource.target.averageValue: Invalid value: -1: must be positive, "
+       "spec.metrics[2].pods: Required value: must populate information for the given metric source]"},
+      {"horizontalpodautoscalers.autoscaling",
+       R"({"metadata":{"name":"h"},"spec":{"maxReplicas":3,"scaleTargetRef":{"kind":"Deployment","name":"d"},
+       "behavior":{"scaleUp":{"selectPolicy":"Any","policies":[{"type":"Nodes","value":0,"periodSeconds":1801}]},
+       "scaleDown":{"stabilizationWindowSeconds":3601}}}})",
+       "HorizontalPodAutoscaler.autoscaling \"h\" is invalid: [spec.behavior.scaleUp.selectPolicy: Unsupported value: "
+       "\"Any\": supported values: \"Disabled\", \"Max\", \"Min\", spec.behavior.scaleUp.policies[0].type: Unsupported "
+       "value: \"Nodes\": supported values: \"Percent\", \"Pods\", spec.behavior.scaleUp.policies[0].value: Invalid "
+       "value: 0: must be greater than zero, spec.behavior.scaleUp.policies[0].periodSeconds: Invalid value: 1801: "
+       "must "
+       "be less than or equal to 1800, spec.behavior.scaleDown.stabilizationWindowSeconds: Invalid value: 3601: must "
+       "be "
+       "less than or equal to 3600]"},
   };
   for (const auto& test : cases) {
     const auto answer = created(test.kind, test.json);
