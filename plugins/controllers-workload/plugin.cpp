@@ -3,6 +3,8 @@
 
 #include "orlop/controller.hpp"
 #include "plugins/controllers-workload/deployment/deployment.hpp"
+#include "plugins/controllers-workload/disruption/disruption.hpp"
+#include "plugins/controllers-workload/disruption/stale_targets.hpp"
 #include "plugins/controllers-workload/replicaset/replicaset.hpp"
 #include "plugins/controllers-workload/replicationcontroller/replicationcontroller.hpp"
 #include "plugins/controllers-workload/statefulset/statefulset.hpp"
@@ -24,6 +26,8 @@ class WorkloadControllers final : public Plugin {
         host(), static_cast<unsigned>(config.integer("replicationcontroller_workers", 1))));
     controllers_.add(std::make_unique<StatefulSetController>(
         host(), static_cast<unsigned>(config.integer("statefulset_workers", 2))));
+    controllers_.add(std::make_unique<DisruptionController>(host()));
+    controllers_.add(std::make_unique<StaleTargets>(host()));
     return Status::ok();
   }
   Status start() override { return controllers_.start(); }
