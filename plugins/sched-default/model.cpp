@@ -1,54 +1,10 @@
 #include "plugins/sched-default/model.hpp"
 
-#include "orlop/kube/quantity.hpp"
-
 #include <algorithm>
 #include <utility>
 
 namespace orlop::sched {
 namespace {
-
-template <typename Map>
-Resources read_resources(const Map& quantities) {
-  Resources out;
-  for (const auto& [name, quantity] : quantities) {
-    if (name == "cpu") {
-      out.cpu_milli = kube::quantity_milli(quantity.string());
-    } else if (name == "memory") {
-      out.memory = kube::quantity_value(quantity.string());
-    } else if (name == "ephemeral-storage") {
-      out.ephemeral = kube::quantity_value(quantity.string());
-    } else if (name != "pods") {
-      out.extended[name] = kube::quantity_value(quantity.string());
-    }
-  }
-  return out;
-}
-
-void keep_larger(Resources& into, const Resources& other) {
-  into.cpu_milli = std::max(into.cpu_milli, other.cpu_milli);
-  into.memory = std::max(into.memory, other.memory);
-  into.ephemeral = std::max(into.ephemeral, other.ephemeral);
-  for (const auto& [name, amount] : other.extended) into.extended[name] = std::max(into.extended[name], amount);
-}
-
-// The containers together, or the largest moment of the init containers (with the sidecars that run by then), whichever
-// is more.
-Resources requests_of(const core::PodSpec& spec) {
-  Resources running, starting, sidecars;
-  for (const auto& container : spec.containers()) running.add(read_resources(container.resources().requests()), 1);
-  for (const auto& init : spec.initcontainers()) {
-    Resources moment = sidecars;
-    const Resources own = read_resources(init.resources().requests());
-    moment.add(own, 1);
-    if (init.restartpolicy() == "Always") sidecars.add(own, 1);
-    keep_larger(starting, moment);
-  }
-  running.add(sidecars, 1);
-  keep_larger(running, starting);
-  running.add(read_resources(spec.overhead()), 1);
-  return running;
-}
 
 PodTerm read_term(const core::PodAffinityTerm& term, const std::string& own_namespace, int32_t weight) {
   PodTerm out;
@@ -66,13 +22,6 @@ PodTerm read_term(const core::PodAffinityTerm& term, const std::string& own_name
 
 }  // namespace
 
-void Resources::add(const Resources& other, int sign) {
-  cpu_milli += sign * other.cpu_milli;
-  memory += sign * other.memory;
-  ephemeral += sign * other.ephemeral;
-  for (const auto& [name, amount] : other.extended) extended[name] += sign * amount;
-}
-
 PodInfo read_pod(kube::Pod pod, bool keep_pod) {
   PodInfo out;
   const auto& metadata = pod.metadata();
@@ -87,7 +36,7 @@ PodInfo read_pod(kube::Pod pod, bool keep_pod) {
   out.ended = kube::is_terminal(pod);
   out.labels.insert(metadata.labels().begin(), metadata.labels().end());
   if (const auto* owner = kube::controller_of(metadata)) out.controller_uid = owner->uid();
-  out.requests = requests_of(spec);
+  out.requests = kube::pod_requests(spec);
   for (const auto& container : spec.containers()) {
     for (const auto& port : container.ports()) {
       if (port.hostport() == 0) continue;
@@ -119,7 +68,7 @@ NodeInfo read_node(const core::Node& node) {
   out.taints.assign(node.spec().taints().begin(), node.spec().taints().end());
   out.unschedulable = node.spec().unschedulable();
   const auto& allocatable = node.status().allocatable();
-  out.allocatable = read_resources(allocatable);
+  out.allocatable = kube::read_resources(allocatable);
   const auto pods = allocatable.find("pods");
   out.pods_max = pods == allocatable.end() ? 0 : kube::quantity_value(pods->second.string());
   for (const core::Taint& taint : out.taints)

@@ -1,6 +1,7 @@
 // What the scheduler keeps of nodes and pods: a few numbers and labels for each. Pure data.
 #pragma once
 
+#include "orlop/pod_resources.hpp"
 #include "orlop/pods.hpp"
 
 #include <cstdint>
@@ -19,16 +20,7 @@ namespace orlop::sched {
 namespace core = k8s::io::api::core::v1;
 using Labels = std::map<std::string, std::string, std::less<>>;
 
-// cpu in thousandths, memory and ephemeral storage in bytes, everything else by name in whole units.
-struct Resources {
-  int64_t cpu_milli = 0;
-  int64_t memory = 0;
-  int64_t ephemeral = 0;
-  std::map<std::string, int64_t> extended;
-
-  void add(const Resources& other, int sign);
-  bool operator==(const Resources&) const = default;
-};
+using kube::Resources;
 
 // protocol, host address ("" for all), port
 using HostPort = std::tuple<std::string, std::string, int32_t>;
