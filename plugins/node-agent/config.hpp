@@ -2,6 +2,7 @@
 #pragma once
 
 #include "orlop/config.hpp"
+#include "plugins/node-agent/resources_config.hpp"
 
 #include <cstdint>
 #include <string>
@@ -21,9 +22,10 @@ struct AgentConfig {
   std::string cluster_domain;
   std::vector<std::string> taints;
   std::vector<std::string> labels;
-  std::string pods_folder;  // <data>/pods: volumes, hosts files and the like, by uid
-  std::string logs_folder;  // <data>/logs: <namespace>_<name>_<uid>/<container>/<attempt>.log
-  std::string run_folder;   // sockets
+  ResourcesConfig resources;  // read_resources_config() fills it
+  std::string pods_folder;    // <data>/pods: volumes, hosts files and the like, by uid
+  std::string logs_folder;    // <data>/logs: <namespace>_<name>_<uid>/<container>/<attempt>.log
+  std::string run_folder;     // sockets
 };
 
 AgentConfig read_config(const Config& config);

@@ -1,5 +1,8 @@
 #include "plugins/node-agent/machine.hpp"
 
+#include "plugins/node-agent/cgroups/node_resources.hpp"
+#include "plugins/node-agent/stats/machine_usage.hpp"
+
 #include <algorithm>
 #include <fstream>
 #include <sstream>
@@ -8,7 +11,6 @@
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <netinet/in.h>
-#include <sys/statvfs.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -101,9 +103,8 @@ Machine read_machine(const AgentConfig& config) {
   machine.host_name = config.node_names.empty() ? std::string() : config.node_names.front();
   machine.cpus = std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN));
   machine.memory_bytes = memory_field("MemTotal:");
-  struct statvfs disk {};
-  if (::statvfs("/", &disk) == 0)
-    machine.disk_bytes = static_cast<int64_t>(disk.f_blocks) * static_cast<int64_t>(disk.f_frsize);
+  machine.disk_bytes = static_cast<int64_t>(disk_space(config.pods_folder).capacity_bytes);
+  machine.hugepages = read_hugepages();
   machine.machine_id = first_line("/etc/machine-id");
   machine.system_uuid = first_line("/sys/class/dmi/id/product_uuid");
   machine.boot_id = first_line("/proc/sys/kernel/random/boot_id");
@@ -119,14 +120,13 @@ Machine read_machine(const AgentConfig& config) {
   return machine;
 }
 
-int64_t available_memory() {
-  return memory_field("MemAvailable:");
-}
-
-int64_t available_disk(const std::string& folder) {
-  struct statvfs disk {};
-  if (::statvfs(folder.c_str(), &disk) != 0) return 0;
-  return static_cast<int64_t>(disk.f_bavail) * static_cast<int64_t>(disk.f_frsize);
+kube::Resources Machine::capacity() const {
+  kube::Resources out;
+  out.cpu_milli = cpus * 1000;
+  out.memory = memory_bytes;
+  out.ephemeral = disk_bytes;
+  for (const auto& [size, bytes] : hugepages) out.extended["hugepages-" + size] = bytes;
+  return out;
 }
 
 }  // namespace orlop::agent

@@ -4,6 +4,8 @@
 #include "orlop/kube/core_v1.hpp"
 #include "orlop/objects.hpp"
 #include "orlop/v1/network.pb.h"
+#include "plugins/node-agent/cgroups/node_resources.hpp"
+#include "plugins/node-agent/stats/machine_usage.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -21,6 +23,8 @@ constexpr int64_t kSecondNs = 1'000'000'000;
 constexpr int64_t kStatusEveryS = 300;
 constexpr int64_t kMemoryPressureBytes = 100 << 20;  // the kubelet's own thresholds: memory.available < 100Mi,
 constexpr int64_t kDiskPressurePercent = 10;         // nodefs.available < 10 %
+constexpr int64_t kHollowCpuMilli = 64'000;
+constexpr int64_t kHollowMemoryBytes = 256ll << 30;
 constexpr int kWritesPerCommit = 200;
 constexpr char kVersion[] = "v1.32.0-orlop";
 
@@ -67,13 +71,23 @@ void fill_taints(k8s::io::api::core::v1::Node& node, const AgentConfig& config) 
 }
 
 void fill_resources(k8s::io::api::core::v1::Node& node, const AgentConfig& config, const Machine& machine) {
-  for (auto* resources : {node.mutable_status()->mutable_capacity(), node.mutable_status()->mutable_allocatable()}) {
-    (*resources)["cpu"].set_string(std::to_string(config.hollow ? 64 : machine.cpus));
-    (*resources)["memory"].set_string(std::to_string(config.hollow ? (256ll << 20) : machine.memory_bytes / 1024) +
-                                      "Ki");
-    (*resources)["pods"].set_string(std::to_string(config.pods_max));
-    (*resources)["ephemeral-storage"].set_string(std::to_string(machine.disk_bytes / 1024) + "Ki");
+  NodeResources capacity;
+  capacity.amounts = machine.capacity();
+  capacity.pods = config.pods_max;
+  NodeResources allocatable = capacity;
+  if (config.hollow) {
+    capacity.amounts.cpu_milli = kHollowCpuMilli;
+    capacity.amounts.memory = kHollowMemoryBytes;
+    allocatable = capacity;
+  } else {
+    const ResourcesConfig& resources = config.resources;
+    allocatable = allocatable_of(capacity, resources.system_reserved, resources.own_reserved,
+                                 kept_free(resources.eviction, machine.memory_bytes, machine.disk_bytes));
   }
+  for (const auto& [name, amount] : to_quantities(capacity))
+    (*node.mutable_status()->mutable_capacity())[name].set_string(amount);
+  for (const auto& [name, amount] : to_quantities(allocatable))
+    (*node.mutable_status()->mutable_allocatable())[name].set_string(amount);
 }
 
 }  // namespace
@@ -232,9 +246,11 @@ void NodeRegistration::fill_status(Node& node, const Readiness& readiness) const
   info.set_kubeproxyversion(kVersion);
   info.set_operatingsystem("linux");
   info.set_architecture(machine_.architecture);
-  const bool low_memory = !config_.hollow && available_memory() < kMemoryPressureBytes;
-  const bool low_disk = !config_.hollow && machine_.disk_bytes > 0 &&
-                        available_disk(config_.pods_folder) * 100 / machine_.disk_bytes < kDiskPressurePercent;
+  const bool low_memory = !config_.hollow && static_cast<int64_t>(machine_memory_available()) < kMemoryPressureBytes;
+  const bool low_disk =
+      !config_.hollow && machine_.disk_bytes > 0 &&
+      static_cast<int64_t>(disk_space(config_.pods_folder).available_bytes) * 100 / machine_.disk_bytes <
+          kDiskPressurePercent;
   set_condition(node, "MemoryPressure", low_memory ? "True" : "False",
                 low_memory ? "KubeletHasInsufficientMemory" : "KubeletHasSufficientMemory",
                 low_memory ? "kubelet has insufficient memory available" : "kubelet has sufficient memory available",

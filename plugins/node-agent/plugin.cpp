@@ -30,6 +30,7 @@ class NodeAgent final : public Plugin {
 
   Status init(const Config& config) override {
     config_ = read_config(config);
+    ORLOP_ASSIGN(config_.resources, read_resources_config(config));
     ORLOP_TRY(make_folder(config_.pods_folder, 0750));
     ORLOP_TRY(make_folder(config_.logs_folder, 0755));
     machine_ = read_machine(config_);
@@ -40,6 +41,11 @@ class NodeAgent final : public Plugin {
     runtime_ = std::make_unique<RuntimeClient>(host(), config_.runtime);
     auto pods = std::make_unique<PodController>(host(), config_, *runtime_, machine_);
     pods_ = pods.get();
+    if (!config_.hollow) {
+      // Pods without limits run all the same; those with limits tell what is wrong.
+      const Status prepared = pods_->prepare_node();
+      if (!prepared) host().log_warn("the cgroups for pods: " + prepared.message());
+    }
     controllers_ = std::make_unique<ControllerSet>(host());
     controllers_->add(std::move(pods));
     logs_ = std::make_unique<LogServer>(host(), config_.run_folder + "/logs.sock");

@@ -1,18 +1,16 @@
 #include "plugins/node-agent/pod_config.hpp"
 
 #include "orlop/kube/quantity.hpp"
+#include "plugins/node-agent/cgroups/qos.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
 namespace orlop::agent {
 namespace {
-
-constexpr int64_t kCpuPeriodUs = 100'000;
-constexpr int64_t kMinShares = 2;
-constexpr int64_t kMaxShares = 262'144;
 
 // What a container without privileges does not see, as runc's own defaults.
 const char* const kMaskedPaths[] = {"/proc/asound",
@@ -107,34 +105,30 @@ void fill_resources(const kube::Pod& pod, const Container& container, int64_t me
   const auto& resources = container.resources();
   const std::string* cpu_request = find_quantity(resources.requests(), "cpu");
   const std::string* cpu_limit = find_quantity(resources.limits(), "cpu");
-  const std::string* memory_request = find_quantity(resources.requests(), "memory");
   const std::string* memory_limit = find_quantity(resources.limits(), "memory");
-  int64_t cpu_milli = 0, memory_bytes = 0;
+  int64_t cpu_milli = 0;
   if (const std::string* source = cpu_request != nullptr ? cpu_request : cpu_limit) {
     cpu_milli = kube::quantity_milli(*source);
   }
-  out.set_cpu_shares(cpu_milli == 0 ? kMinShares : std::clamp(cpu_milli * 1024 / 1000, kMinShares, kMaxShares));
+  out.set_cpu_shares(cpu_shares(cpu_milli));
   if (cpu_limit != nullptr) {
     const int64_t limit_milli = kube::quantity_milli(*cpu_limit);
     if (limit_milli > 0) {
       out.set_cpu_period(kCpuPeriodUs);
-      out.set_cpu_quota(std::max<int64_t>(1000, limit_milli * kCpuPeriodUs / 1000));
+      out.set_cpu_quota(cpu_quota_us(limit_milli));
     }
   }
   if (memory_limit != nullptr) {
     out.set_memory_limit_in_bytes(kube::quantity_value(*memory_limit));
   }
-  if (const std::string* source = memory_request != nullptr ? memory_request : memory_limit) {
-    memory_bytes = kube::quantity_value(*source);
+  for (const auto& [size, kernel_name] : {std::pair("2Mi", "2MB"), std::pair("1Gi", "1GB")}) {
+    const std::string* pages = find_quantity(resources.limits(), (std::string("hugepages-") + size).c_str());
+    if (pages == nullptr) continue;
+    auto& limit = *out.add_hugepage_limits();
+    limit.set_page_size(kernel_name);
+    limit.set_limit(static_cast<uint64_t>(kube::quantity_value(*pages)));
   }
-  const std::string& qos = pod.status().qosclass();
-  if (qos == "Guaranteed") {
-    out.set_oom_score_adj(-997);
-  } else if (qos == "Burstable" && memory_total > 0) {
-    out.set_oom_score_adj(std::clamp<int64_t>(1000 - 1000 * memory_bytes / memory_total, 3, 999));
-  } else {
-    out.set_oom_score_adj(1000);
-  }
+  out.set_oom_score_adj(oom_score_adj(pod, container, memory_total));
 }
 
 void fill_capabilities(const Container& container, cri::Capability& out) {
@@ -174,9 +168,7 @@ std::string pod_log_folder(const AgentConfig& config, const kube::Pod& pod) {
 }
 
 std::string pod_cgroup(const kube::Pod& pod) {
-  const std::string& qos = pod.status().qosclass();
-  const std::string tier = qos == "Guaranteed" ? "" : qos == "Burstable" ? "/burstable" : "/besteffort";
-  return "/orlop" + tier + "/pod" + pod.metadata().uid();
+  return pod_cgroup_name(pod);
 }
 
 cri::PodSandboxConfig sandbox_config(const AgentConfig& config, const kube::Pod& pod, uint32_t attempt,

@@ -1,7 +1,7 @@
 #include "plugins/node-agent/pod_controller.hpp"
 
+#include "plugins/node-agent/cgroups/node_resources.hpp"
 #include "plugins/node-agent/files.hpp"
-#include "plugins/node-agent/pod_cgroups.hpp"
 
 #include <algorithm>
 #include <map>
@@ -15,6 +15,7 @@ PodController::PodController(Host host, const AgentConfig& config, const Runtime
       node_names_(config.node_names.begin(), config.node_names.end()),
       volumes_(host, config),
       images_(host, runtime, [this](const std::set<ObjectKey>& keys) { context_.registry.wake(keys); }),
+      admission_(context_),
       backoff_(context_),
       termination_(context_),
       sandboxes_(context_, volumes_),
@@ -31,6 +32,27 @@ void PodController::observe(const ChangeView& change, KeyQueue& queue) {
   if (!pod.ParseFromArray(change.record.value.data(), static_cast<int>(change.record.value.size())) || !is_ours(pod))
     return;
   queue.add({pod.metadata().namespace_(), pod.metadata().name()});
+}
+
+Status PodController::prepare_node() {
+  const ResourcesConfig& resources = context_.config.resources;
+  NodeResources capacity;
+  capacity.amounts = context_.machine.capacity();
+  const NodeResources usable = allocatable_of(capacity, resources.system_reserved, resources.own_reserved, {});
+  CgroupLimits all;
+  all.cpu_shares = cpu_shares(usable.amounts.cpu_milli);
+  all.memory_bytes = usable.amounts.memory;
+  ORLOP_TRY(context_.cgroups.prepare_node(all));
+  std::set<std::string> uids;
+  for (const std::string& node : node_names_) {
+    ORLOP_TRY(context_.pods.each("", "node/" + node, [&](const RecordView&, kube::Pod& pod) {
+      uids.insert(pod.metadata().uid());
+      return true;
+    }));
+  }
+  for (const std::string& uid : context_.cgroups.sweep(uids))
+    context_.host.log_info("removed the cgroup that pod " + uid + " had left");
+  return Status::ok();
 }
 
 void PodController::runtime_changed(const std::string& container_id) {
@@ -82,6 +104,8 @@ Result<Outcome> PodController::run(Pass& pass) {
     if (termination_.stop_all(pass, 0, false)) ORLOP_TRY(sandboxes_.stop(pass.runtime));
     return Outcome{};
   }
+  ORLOP_ASSIGN(const Refused refused, admission_.admit(pass));
+  if (!refused.reason.empty()) return refuse(pass, refused);
   Status worked;
   if (!is_finished(pod, pass.runtime)) {
     worked = sandboxes_.ensure(pass);
@@ -92,6 +116,18 @@ Result<Outcome> PodController::run(Pass& pass) {
   if (!written) return written;
   const int64_t now = context_.host.monotonic_now_ns();
   return Outcome{pass.again_at_ns == 0 ? 0 : std::max<int64_t>(1, pass.again_at_ns - now)};
+}
+
+Result<Outcome> PodController::refuse(Pass& pass, const Refused& refused) {
+  context_.events.about(pass.pod(), EventType::kWarning, refused.reason, refused.message);
+  PodStatus& status = *pass.stored.object.mutable_status();
+  status.set_phase("Failed");
+  status.set_reason(refused.reason);
+  status.set_message("Pod was rejected: " + refused.message);
+  status.set_qosclass(name_of(qos_of(pass.pod())));
+  auto written = context_.pods.update_status(pass.stored);
+  if (!written) return written.status();
+  return Outcome{};
 }
 
 Result<Outcome> PodController::end(Pass& pass, const PodEnding& ending) {
@@ -130,7 +166,8 @@ Result<Outcome> PodController::clean_up(const ObjectKey& key, const std::string&
   ORLOP_TRY(sandboxes_.remove_all(uid));
   if (!context_.config.hollow) {
     ORLOP_TRY(volumes_.remove(uid));
-    remove_pod_cgroup(uid);
+    const Status removed = context_.cgroups.remove_pod(uid);
+    if (!removed) context_.host.log_warn("pod " + key.text() + ": " + removed.message());
     ORLOP_TRY(remove_tree(context_.config.logs_folder + "/" + key.name_space + "_" + key.name + "_" + uid));
   }
   context_.registry.forget(key);

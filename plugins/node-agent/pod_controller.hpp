@@ -12,6 +12,7 @@
 #include "plugins/node-agent/container_start.hpp"
 #include "plugins/node-agent/containers.hpp"
 #include "plugins/node-agent/images.hpp"
+#include "plugins/node-agent/node_admission.hpp"
 #include "plugins/node-agent/pod_pass.hpp"
 #include "plugins/node-agent/sandbox.hpp"
 #include "plugins/node-agent/termination.hpp"
@@ -36,6 +37,8 @@ class PodController final : public Reconciler {
   void observe(const ChangeView& change, KeyQueue& queue) override;
   Result<Outcome> reconcile(const ObjectKey& key) override;
 
+  // The cgroups above the pods' own; what pods that are gone have left is removed. Once, before the first pod.
+  Status prepare_node();
   // Something happened to this container or sandbox; empty: to anything (look at every pod). Any thread.
   void runtime_changed(const std::string& container_id);
   // Stops pods that run here without standing in the store. Called at the start and now and then.
@@ -49,6 +52,7 @@ class PodController final : public Reconciler {
  private:
   [[nodiscard]] bool is_ours(const kube::Pod& pod) const;
   Result<Outcome> run(Pass& pass);
+  Result<Outcome> refuse(Pass& pass, const Refused& refused);
   Result<Outcome> end(Pass& pass, const PodEnding& ending);
   Result<Outcome> terminate(Pass& pass);
   Result<Outcome> clean_up(const ObjectKey& key, const std::string& uid);
@@ -58,6 +62,7 @@ class PodController final : public Reconciler {
   std::set<std::string> node_names_;
   Volumes volumes_;
   Images images_;
+  NodeAdmission admission_;
   Backoff backoff_;
   Termination termination_;
   Sandboxes sandboxes_;

@@ -3,6 +3,7 @@
 
 #include "orlop/events.hpp"
 #include "orlop/objects.hpp"
+#include "plugins/node-agent/cgroups/node_cgroups.hpp"
 #include "plugins/node-agent/config.hpp"
 #include "plugins/node-agent/machine.hpp"
 #include "plugins/node-agent/pod_registry.hpp"
@@ -25,6 +26,7 @@ struct AgentContext {
   EventRecorder events;
   Objects<kube::Pod> pods;
   PodRegistry registry;
+  NodeCgroups cgroups;
 
   AgentContext(Host host_, const AgentConfig& config_, const RuntimeClient& runtime_, const Machine& machine_)
       : host(host_),
@@ -32,7 +34,8 @@ struct AgentContext {
         runtime(runtime_),
         machine(machine_),
         events(host_, "kubelet", config_.node_names.front()),
-        pods(host_) {}
+        pods(host_),
+        cgroups(CgroupTree(), config_.resources.pids_max) {}
 };
 
 // One pass over one pod: what was read, what was found out, when to come again.

@@ -36,6 +36,7 @@ struct PodMemory {
   bool resolved = false;                   // its volumes are ready
   std::set<std::string> stopping;          // container ids with a StopContainer under way; guarded
   std::optional<PodEnding> ending;         // guarded
+  bool admitted = false;                   // may run here; guarded
 };
 
 class PodRegistry {

@@ -1,7 +1,6 @@
 #include "plugins/node-agent/sandbox.hpp"
 
 #include "plugins/node-agent/files.hpp"
-#include "plugins/node-agent/pod_cgroups.hpp"
 #include "plugins/node-agent/pod_config.hpp"
 
 namespace orlop::agent {
@@ -40,7 +39,12 @@ Status Sandboxes::ensure(Pass& pass) {
   *request.mutable_config() = sandbox_config(config, pod, attempt, machine.dns_servers, machine.dns_searches);
   if (!config.hollow) {
     ORLOP_TRY(make_folder(pod_log_folder(config, pod), 0755));
-    prepare_pod_cgroup(pod);
+    const Status limited = context_.cgroups.prepare_pod(pod);
+    if (!limited) {
+      context_.events.about(pod, EventType::kWarning, "FailedCreatePodContainer",
+                            "unable to ensure pod container exists: " + limited.message());
+      return limited;
+    }
   }
   auto created =
       context_.runtime.invoke<cri::RunPodSandboxResponse>("RuntimeService/RunPodSandbox", request, kRunDeadlineMs);

@@ -1,10 +1,11 @@
 // The machine's cgroups, version 1 (each controller a tree of its own) and version 2 (one tree), as one tree of names:
 // "/orlop/burstable/pod…" is below memory/, cpu/ and so on in the one, and directly below the root in the other.
 //
-// Threads: any; it keeps nothing but the root's path.
+// Threads: any; it keeps nothing but the root's path. What was made and set stays until it is removed.
 #pragma once
 
 #include "orlop/result.hpp"
+#include "plugins/node-agent/cgroups/qos.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -35,7 +36,18 @@ class CgroupTree {
   [[nodiscard]] std::vector<std::string> children(const std::string& cgroup) const;
   [[nodiscard]] bool exists(const std::string& cgroup) const;
 
+  // Makes it, with those above it, where limits can be set. kUnavailable: the kernel's own words.
+  [[nodiscard]] Status make(const std::string& cgroup) const;
+  // kUnavailable: a limit of memory, processor time or processes is refused, in the kernel's words. Shares and huge
+  // pages are set where the kernel has them.
+  [[nodiscard]] Status set(const std::string& cgroup, const CgroupLimits& limits) const;
+  // Removes it with all below. What still has processes stays, unless they are to be killed. kConflict: it stays.
+  [[nodiscard]] Status remove(const std::string& cgroup, bool kill) const;
+
  private:
+  [[nodiscard]] Status set_unified(const std::string& folder, const CgroupLimits& limits) const;
+  // Where the cgroup is, in every hierarchy that there is.
+  [[nodiscard]] std::vector<std::string> folders(const std::string& cgroup) const;
   // Of a controller of version 1; with version 2 all are the same.
   [[nodiscard]] std::string folder(const char* controller, const std::string& cgroup) const;
 
