@@ -130,6 +130,32 @@ TEST_F(KindRulesTest, PodGetsItsDefaults) {
   EXPECT_EQ(pod.status().qosclass(), "Burstable");
 }
 
+TEST_F(KindRulesTest, VersionsOfADaemonsTemplateAreCounted) {
+  constexpr char kName[] = "deprecated.daemonset.template.generation";
+  const auto json = [](const std::string& image, const std::string& strategy) {
+    return R"({"metadata":{"name":"a"},"spec":{"selector":{"matchLabels":{"app":"a"}},"updateStrategy":{"type":")" +
+           strategy +
+           R"("},"template":{"metadata":{"labels":{"app":"a"}},"spec":{"containers":[{"name":"c","image":")" + image +
+           R"("}]}}}})";
+  };
+  const auto first = created<appsv1::DaemonSet>("daemonsets.apps", json("a:1", "RollingUpdate"));
+  EXPECT_EQ(first.metadata().annotations().at(kName), "1");
+  std::string current = first.SerializeAsString();
+  const auto updated = [&](const std::string& to) {
+    AdmitRequest update = request("daemonsets.apps", to, Operation::kUpdate);
+    update.current = current;
+    auto admitted = rules_->admit(update);
+    EXPECT_TRUE(admitted) << admitted.message();
+    current = admitted->value;
+    appsv1::DaemonSet set;
+    EXPECT_TRUE(set.ParseFromString(current));
+    return set.metadata().annotations().at(kName);
+  };
+  EXPECT_EQ(updated(json("a:1", "OnDelete")), "1");
+  EXPECT_EQ(updated(json("a:2", "OnDelete")), "2");
+  EXPECT_EQ(updated(json("a:1", "OnDelete")), "3");
+}
+
 TEST_F(KindRulesTest, PodIsFoundByNodeAndLabels) {
   auto admitted = create("pods", R"({"metadata":{"name":"a","labels":{"app":"x","tier":"y"}},"spec":{"nodeName":"n1",
        "containers":[

@@ -281,6 +281,32 @@ void daemon_set_defaults(Message* object) {
   set_pod_spec_defaults(spec->mutable_template_()->mutable_spec());
 }
 
+constexpr char kTemplateGeneration[] = "deprecated.daemonset.template.generation";
+
+int64_t template_generation(const metav1::ObjectMeta& metadata) {
+  const auto found = metadata.annotations().find(kTemplateGeneration);
+  int64_t generation = 0;
+  if (found != metadata.annotations().end()) {
+    std::from_chars(found->second.data(), found->second.data() + found->second.size(), generation);
+  }
+  return std::max<int64_t>(1, generation);
+}
+
+// The API counts the versions of a daemon's template; its pods carry the number.
+void daemon_set_create(Message* object) {
+  auto* metadata = as<appsv1::DaemonSet>(object).mutable_metadata();
+  (*metadata->mutable_annotations())[kTemplateGeneration] = std::to_string(template_generation(*metadata));
+}
+
+void daemon_set_update(Message* object, const Message& current, std::string_view subresource) {
+  if (!subresource.empty()) return;
+  auto& set = as<appsv1::DaemonSet>(object);
+  const auto& before = as<appsv1::DaemonSet>(current);
+  const bool changed = !same_message(set.spec().template_(), before.spec().template_());
+  (*set.mutable_metadata()->mutable_annotations())[kTemplateGeneration] =
+      std::to_string(template_generation(before.metadata()) + (changed ? 1 : 0));
+}
+
 void validate_daemon_set(const Message& object, FieldErrors* errors) {
   const auto& spec = as<appsv1::DaemonSet>(object).spec();
   const FieldPath path("spec");
@@ -383,6 +409,8 @@ constexpr KindHandler kHandlers[] = {
      .validate_update = validate_stateful_set_update},
     {.id = "daemonsets.apps",
      .set_defaults = daemon_set_defaults,
+     .prepare_create = daemon_set_create,
+     .prepare_update = daemon_set_update,
      .validate = validate_daemon_set,
      .validate_update = validate_daemon_set_update},
     {.id = "controllerrevisions.apps",
