@@ -2,6 +2,7 @@
 #include "orlop/plugin.hpp"
 
 #include "orlop/controller.hpp"
+#include "plugins/controllers-workload/daemonset/daemonset.hpp"
 #include "plugins/controllers-workload/deployment/deployment.hpp"
 #include "plugins/controllers-workload/disruption/disruption.hpp"
 #include "plugins/controllers-workload/disruption/stale_targets.hpp"
@@ -28,6 +29,8 @@ class WorkloadControllers final : public Plugin {
         host(), static_cast<unsigned>(config.integer("statefulset_workers", 2))));
     controllers_.add(std::make_unique<DisruptionController>(host()));
     controllers_.add(std::make_unique<StaleTargets>(host()));
+    controllers_.add(
+        std::make_unique<DaemonSetController>(host(), static_cast<unsigned>(config.integer("daemonset_workers", 2))));
     return Status::ok();
   }
   Status start() override { return controllers_.start(); }
