@@ -265,6 +265,11 @@ void FakeKernel::fail_commits(Status failure, std::size_t count) {
   state_->commit_failures_.insert(state_->commit_failures_.end(), count, failure);
 }
 
+void FakeKernel::lose_answers(Status failure, std::size_t count) {
+  const std::lock_guard lock(state_->mutex_);
+  state_->lost_answers_.insert(state_->lost_answers_.end(), count, failure);
+}
+
 void FakeKernel::conflict_commits(std::size_t count) {
   const std::lock_guard lock(state_->mutex_);
   state_->conflicts_ += count;
@@ -278,6 +283,20 @@ void FakeKernel::fail_reads(Status failure, std::size_t count) {
 void FakeKernel::set_wake_faults(WakeFaults faults) {
   const std::lock_guard lock(state_->mutex_);
   state_->faults_ = faults;
+}
+
+void FakeKernel::clear_faults() {
+  const std::lock_guard lock(state_->mutex_);
+  state_->commit_failures_.clear();
+  state_->read_failures_.clear();
+  state_->lost_answers_.clear();
+  state_->conflicts_ = 0;
+  state_->faults_ = {};
+}
+
+void FakeKernel::before_commit(std::function<void()> meanwhile) {
+  const std::lock_guard lock(state_->mutex_);
+  state_->before_commit_ = std::move(meanwhile);
 }
 
 void FakeKernel::wake(uint32_t reasons) {

@@ -200,6 +200,12 @@ void FakeKernel::State::commit(orlop_slice bytes, orlop_completion done, void* u
     return;
   }
   std::vector<std::string> touched;
+  std::function<void()> meanwhile;
+  {
+    const std::lock_guard lock(mutex_);
+    meanwhile = before_commit_;
+  }
+  if (meanwhile) meanwhile();
   const auto run = [&]() -> Result<v1::CommitResult> {
     const std::lock_guard lock(mutex_);
     for (const auto& write : request.writes()) ORLOP_TRY(permission(true, write.key().kind()));
@@ -214,6 +220,10 @@ void FakeKernel::State::commit(orlop_slice bytes, orlop_completion done, void* u
     }
     auto result = commit_locked(request, touched);
     if (result) ++plugin_commits_;
+    if (result && !lost_answers_.empty()) {
+      result = lost_answers_.front();
+      lost_answers_.pop_front();
+    }
     return result;
   };
   const auto result = run();

@@ -86,7 +86,9 @@ class FakeKernel::State : public std::enable_shared_from_this<FakeKernel::State>
 
   std::deque<Status> commit_failures_;
   std::deque<Status> read_failures_;
+  std::deque<Status> lost_answers_;
   std::size_t conflicts_ = 0;
+  std::function<void()> before_commit_;
 
   std::vector<LogLine> logs_;
   std::optional<std::pair<bool, std::string>> readiness_;

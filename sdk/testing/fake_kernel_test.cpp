@@ -295,6 +295,21 @@ TEST(FakeKernel, FailsWhenAskedTo) {
   EXPECT_TRUE(host.pull({}, [](const ChangeView&) { return true; }));
 }
 
+TEST(FakeKernel, LosesAnswersAndLetsOthersWriteMeanwhile) {
+  FakeKernel kernel;
+  ASSERT_TRUE(kernel.create(kKind, widget("a")));
+  kernel.lose_answers({Code::kUnavailable, "lost"});
+  EXPECT_EQ(kernel.host().commit_wait(update_of(widget("a", "first"))).message(), "lost");
+  EXPECT_EQ(kernel.get<Widget>(kKind, "default", "a")->spec(), "first");
+  kernel.before_commit([&] { ASSERT_TRUE(kernel.update(kKind, widget("a", "another's"))); });
+  EXPECT_EQ(kernel.host().commit_wait(update_of(widget("a", "second"), kernel.revision())).code(), Code::kConflict);
+  EXPECT_EQ(kernel.get<Widget>(kKind, "default", "a")->spec(), "another's");
+  kernel.before_commit({});
+  kernel.fail_commits({Code::kUnavailable, "away"}, 5);
+  kernel.clear_faults();
+  EXPECT_TRUE(kernel.host().commit_wait(update_of(widget("a", "third"))));
+}
+
 TEST(FakeKernel, HoldsThePermissionsOfAManifest) {
   FakeKernelOptions options;
   options.reads = {kKind};

@@ -109,8 +109,10 @@ Result<v1::PullResult> FakeStore::pull(const v1::PullRequest& request, const Cha
   uint64_t bytes = 0;
   uint64_t stop_after = 0;  // the end of the transaction that is the batch's last
   bool visiting = true;
-  for (const auto& change : log_) {
-    if (change.revision <= request.cursor()) continue;
+  const auto first = std::upper_bound(log_.begin(), log_.end(), request.cursor(),
+                                      [](uint64_t cursor, const Change& each) { return cursor < each.revision; });
+  for (auto each = first; each != log_.end(); ++each) {
+    const Change& change = *each;
     if (stop_after != 0 && change.revision > stop_after) {
       result.set_next_cursor(stop_after);
       return result;
@@ -129,6 +131,13 @@ Result<v1::PullResult> FakeStore::pull(const v1::PullRequest& request, const Cha
   result.set_next_cursor(revision_);
   result.set_at_end(true);
   return result;
+}
+
+void FakeStore::compact() {
+  compacted_ = revision_;
+  log_.clear();
+  std::erase_if(objects_, [](const auto& each) { return each.second.back().deleted; });
+  for (auto& [key, versions] : objects_) versions.erase(versions.begin(), std::prev(versions.end()));
 }
 
 // ---------------------------------------------------------------------------------------------- writes

@@ -62,7 +62,8 @@ class FakeStore {
 
   [[nodiscard]] uint64_t revision() const { return revision_; }
   [[nodiscard]] const Version* find(const ObjectKey& key, uint64_t at_revision = 0) const;
-  void compact() { compacted_ = revision_; }
+  // Drops the log and every older version.
+  void compact();
 
  private:
   struct Planned {

@@ -111,7 +111,8 @@ class ControllerSet {
     changed_.notify_all();
   }
 
-  // Tests, instead of start(): works until no key is due and nothing is new. Returns how many keys were reconciled.
+  // Tests, instead of start(): works until no key is due and nothing is new, or `limit` keys are done. Returns how many
+  // keys were reconciled.
   size_t run_until_idle(size_t limit = 100'000) {
     size_t worked = 0;
     bool progress = true;
@@ -121,7 +122,9 @@ class ControllerSet {
         auto drained = entry->watch->drain();
         progress = progress || (drained && *drained);
         entry->queue.promote(host_.monotonic_now_ns());
-        while (auto key = entry->queue.try_take()) {
+        while (worked < limit) {
+          const auto key = entry->queue.try_take();
+          if (!key) break;
           work(*entry, *key);
           progress = true;
           ++worked;

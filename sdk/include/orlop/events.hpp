@@ -11,6 +11,7 @@
 #include "orlop/host.hpp"
 #include "orlop/kube/core_v1.hpp"
 #include "orlop/objects.hpp"
+#include "orlop/serialize.hpp"
 
 #include <algorithm>
 #include <cstdint>
@@ -134,7 +135,7 @@ class EventRecorder {
   void send(v1::Verb verb, const Event& event) const {
     v1::CommitRequest request;
     auto write = make_write<Event>(verb, event.metadata().namespace_(), event.metadata().name());
-    event.SerializeToString(write.mutable_value());
+    write.set_value(serialize(event));
     *request.add_writes() = std::move(write);
     host_.commit(request, [](const Result<v1::CommitResult>&) {});
   }

@@ -9,6 +9,7 @@
 
 #include "orlop/host.hpp"
 #include "orlop/kube/kinds_traits.hpp"
+#include "orlop/serialize.hpp"
 
 #include <cstdint>
 #include <functional>
@@ -123,7 +124,7 @@ class Objects {
 
   Result<Stored<T>> commit_one(v1::Write write, const T* object) const {
     v1::CommitRequest request;
-    if (object != nullptr) object->SerializeToString(write.mutable_value());
+    if (object != nullptr) write.set_value(serialize(*object));
     *request.add_writes() = std::move(write);
     auto result = host_.commit_wait(request);
     if (!result) return result.status();

@@ -26,6 +26,7 @@
 #include "orlop/host.hpp"
 #include "orlop/plugin.hpp"
 #include "orlop/result.hpp"
+#include "orlop/serialize.hpp"
 #include "orlop/v1/api.pb.h"
 #include "orlop/v1/store.pb.h"
 
@@ -193,11 +194,18 @@ class FakeKernel {
 
   // The plugin's next `count` commits fail so, and write nothing.
   void fail_commits(Status failure, std::size_t count = 1);
-  // The same with the store's own conflict.
+  // The plugin's next `count` commits are carried out, but it is told this failure: an answer that got lost.
+  void lose_answers(Status failure, std::size_t count = 1);
+  // The same with the store's own conflict, and nothing written.
   void conflict_commits(std::size_t count = 1);
   // The plugin's next `count` reads (get, list, pull) fail so.
   void fail_reads(Status failure, std::size_t count = 1);
   void set_wake_faults(WakeFaults faults);
+  // None of the faults that were asked for and have not struck yet will strike.
+  void clear_faults();
+  // Runs before each commit of the plugin, on its thread and without the kernel's lock: what it writes lies between the
+  // plugin's reads and its write.
+  void before_commit(std::function<void()> meanwhile);
   // A wake out of nothing: spurious ones are allowed.
   void wake(uint32_t reasons = ORLOP_WAKE_CHANGES);
   // Drops the change log up to now: cursors and reads of older revisions answer kGone.
@@ -223,7 +231,7 @@ class FakeKernel {
     change.mutable_key()->set_namespace_(object.metadata().namespace_());
     change.mutable_key()->set_name(object.metadata().name());
     change.set_subresource(subresource);
-    object.SerializeToString(change.mutable_value());
+    change.set_value(serialize(object));
     ORLOP_ASSIGN(const v1::Written written, write(change));
     return parse<T>(kind, written.value());
   }
