@@ -1,6 +1,7 @@
 #include "plugins/controllers-workload/owned_pods.hpp"
 
 #include "orlop/names.hpp"
+#include "orlop/serialize.hpp"
 
 #include <utility>
 
@@ -76,25 +77,53 @@ Result<std::vector<StoredPod>> claim_pods(const Objects<kube::Pod>& pods, const 
   return claimed;
 }
 
-Status create_pods(const Host& host, const std::vector<kube::Pod>& pods,
-                   const std::function<void(const std::string& name)>& created) {
-  for (size_t done = 0; done < pods.size();) {
+namespace {
+
+// Writes what `write_of` gives for each pod, and tells of each that was written.
+Status write_pods(const Host& host, size_t count, const std::function<v1::Write(size_t)>& write_of,
+                  const std::function<void(size_t)>& written, const std::optional<v1::Precondition>& only_if) {
+  for (size_t done = 0; done < count;) {
     const size_t first = done;
     v1::CommitRequest request;
-    for (; done < pods.size() && request.writes_size() < kWritesPerCommit; ++done) {
-      const kube::Pod& pod = pods[done];
-      auto write = make_write<kube::Pod>(v1::CREATE, pod.metadata().namespace_(), pod.metadata().name());
-      pod.SerializeToString(write.mutable_value());
-      *request.add_writes() = std::move(write);
-    }
-    auto result = host.commit_wait(request);
-    if (!result) {
-      if (result.code() == Code::kAlreadyExists) return {Code::kConflict, result.message()};
-      return result.status();
-    }
-    for (size_t i = first; i < done; ++i) created(pods[i].metadata().name());
+    if (only_if) *request.add_preconditions() = *only_if;
+    for (; done < count && request.writes_size() < kWritesPerCommit; ++done) *request.add_writes() = write_of(done);
+    ORLOP_TRY(host.commit_wait(request).status());
+    for (size_t i = first; i < done; ++i) written(i);
   }
   return Status::ok();
+}
+
+}  // namespace
+
+Status create_pods(const Host& host, const std::vector<kube::Pod>& pods,
+                   const std::function<void(const std::string& name)>& created,
+                   const std::optional<v1::Precondition>& only_if) {
+  const Status status = write_pods(
+      host, pods.size(),
+      [&](size_t i) {
+        auto write = make_write<kube::Pod>(v1::CREATE, pods[i].metadata().namespace_(), pods[i].metadata().name());
+        write.set_value(serialize(pods[i]));
+        return write;
+      },
+      [&](size_t i) { created(pods[i].metadata().name()); }, only_if);
+  if (status.code() == Code::kAlreadyExists) return {Code::kConflict, status.message()};
+  return status;
+}
+
+Status delete_pods(const Host& host, const std::vector<StoredPod>& pods,
+                   const std::function<void(const std::string& name)>& deleted,
+                   const std::optional<v1::Precondition>& only_if) {
+  const Status status = write_pods(
+      host, pods.size(),
+      [&](size_t i) {
+        const auto& metadata = pods[i].object.metadata();
+        auto write = make_write<kube::Pod>(v1::DELETE, metadata.namespace_(), metadata.name());
+        write.set_if_uid(metadata.uid());
+        return write;
+      },
+      [&](size_t i) { deleted(pods[i].object.metadata().name()); }, only_if);
+  if (status.code() == Code::kNotFound) return {Code::kConflict, status.message()};
+  return status;
 }
 
 }  // namespace orlop::workload

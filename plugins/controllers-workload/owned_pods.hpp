@@ -12,6 +12,7 @@
 #include "orlop/pods.hpp"
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -53,9 +54,27 @@ struct PodOwner {
 // changed meanwhile; come again.
 Result<std::vector<StoredPod>> claim_pods(const Objects<kube::Pod>& pods, const PodOwner& owner);
 
+// The owner as it was read: what follows from it is written only while it is still so.
+template <typename Owner>
+v1::Precondition unchanged(const Stored<Owner>& owner) {
+  v1::Precondition precondition;
+  precondition.mutable_key()->set_kind(std::string(kube::KindOf<Owner>::id));
+  precondition.mutable_key()->set_namespace_(owner.object.metadata().namespace_());
+  precondition.mutable_key()->set_name(owner.object.metadata().name());
+  precondition.set_revision(owner.revision);
+  return precondition;
+}
+
 // Creates the pods, a hundred to a transaction; all of a transaction or none. `created` is told of each one's name.
-// kConflict: two generated names met; come again. Other failures are the store's or the API's own.
+// kConflict: two generated names met, or `only_if` no longer holds; come again. Other failures are the store's or the
+// API's own.
 Status create_pods(const Host& host, const std::vector<kube::Pod>& pods,
-                   const std::function<void(const std::string& name)>& created);
+                   const std::function<void(const std::string& name)>& created,
+                   const std::optional<v1::Precondition>& only_if = std::nullopt);
+
+// Deletes the pods gracefully, in the same way. kConflict: also when one is gone already.
+Status delete_pods(const Host& host, const std::vector<StoredPod>& pods,
+                   const std::function<void(const std::string& name)>& deleted,
+                   const std::optional<v1::Precondition>& only_if = std::nullopt);
 
 }  // namespace orlop::workload

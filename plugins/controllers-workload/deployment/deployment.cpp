@@ -1,5 +1,6 @@
 #include "plugins/controllers-workload/deployment/deployment.hpp"
 
+#include "orlop/object_meta.hpp"
 #include "plugins/controllers-workload/deployment/history.hpp"
 #include "plugins/controllers-workload/deployment/status.hpp"
 #include "plugins/controllers-workload/ownership.hpp"
@@ -11,14 +12,6 @@ namespace orlop::workload {
 namespace {
 
 constexpr int64_t kSecondNs = 1'000'000'000;
-// A set no longer counts pods that are ending, so nothing that is watched here tells when they are gone.
-constexpr int64_t kLookAgainNs = 100'000'000;
-
-SetSize size_of(const ReplicaSet& set) {
-  return {set.metadata().name(), set.spec().replicas(), set.status().availablereplicas(),
-          static_cast<int32_t>(number_annotation(set.metadata(), kMaxReplicasAnnotation)),
-          set.metadata().creationtimestamp().seconds()};
-}
 
 }  // namespace
 
@@ -31,20 +24,59 @@ DeploymentController::DeploymentController(Host host, unsigned workers)
       pods_(host) {}
 
 void DeploymentController::observe(const ChangeView& change, KeyQueue& queue) {
-  const std::string name_space(change.record.name_space);
+  const ObjectKey key{std::string(change.record.name_space), std::string(change.record.name)};
   if (change.record.kind == "deployments.apps") {
-    const std::string name(change.record.name);
-    if (change.type == ChangeType::kDeleted) {
-      names_[name_space].erase(name);
-    } else {
-      names_[name_space].insert(name);
+    observe_deployment(change, key);
+    queue.add(key);
+  } else if (change.record.kind == "replicasets.apps") {
+    observe_set(change, key);
+    const bool controlled = enqueue_controllers<ReplicaSet>(change, "Deployment", queue);
+    if (controlled || change.type == ChangeType::kDeleted) return;
+    for (const std::string& name : names_[key.name_space]) queue.add({key.name_space, name});
+  } else if (change.type == ChangeType::kDeleted) {
+    // Only Recreate waits for a pod to be gone: a set does not count those that are ending.
+    const auto pod = meta::parse(change.record.value);
+    if (!pod) return;
+    for (const std::string_view uid : pod->owner_uids) {
+      const auto found = deployment_of_set_.find(uid);
+      if (found != deployment_of_set_.end() && recreated_.contains(found->second)) queue.add(found->second);
     }
-    queue.add({name_space, name});
+  }
+}
+
+void DeploymentController::observe_deployment(const ChangeView& change, const ObjectKey& key) {
+  if (change.type == ChangeType::kDeleted) {
+    names_[key.name_space].erase(key.name);
+    recreated_.erase(key);
     return;
   }
-  const bool controlled = enqueue_controllers<ReplicaSet>(change, "Deployment", queue);
-  if (controlled || change.type == ChangeType::kDeleted) return;
-  for (const std::string& name : names_[name_space]) queue.add({name_space, name});
+  names_[key.name_space].insert(key.name);
+  Deployment deployment;
+  const bool recreate =
+      deployment.ParseFromArray(change.record.value.data(), static_cast<int>(change.record.value.size())) &&
+      deployment.spec().strategy().type() == "Recreate";
+  if (recreate) {
+    recreated_.insert(key);
+  } else {
+    recreated_.erase(key);
+  }
+}
+
+void DeploymentController::observe_set(const ChangeView& change, const ObjectKey& key) {
+  ReplicaSet set;
+  if (!set.ParseFromArray(change.record.value.data(), static_cast<int>(change.record.value.size()))) return;
+  const auto* owner = kube::controller_of(set.metadata());
+  if (change.type == ChangeType::kDeleted || owner == nullptr || owner->kind() != "Deployment") {
+    deployment_of_set_.erase(set.metadata().uid());
+  } else {
+    deployment_of_set_[set.metadata().uid()] = {key.name_space, owner->name()};
+  }
+}
+
+void DeploymentController::reset() {
+  names_.clear();
+  recreated_.clear();
+  deployment_of_set_.clear();
 }
 
 Result<Outcome> DeploymentController::reconcile(const ObjectKey& key) {
@@ -67,11 +99,7 @@ Result<Outcome> DeploymentController::reconcile(const ObjectKey& key) {
   }
   if (limits_of(object).recreate) {
     ORLOP_ASSIGN(const bool waiting, recreate(rollout));
-    if (waiting) {
-      ORLOP_ASSIGN(Outcome outcome, update_status(rollout));
-      outcome.again_after_ns = kLookAgainNs;
-      return outcome;
-    }
+    if (waiting) return update_status(rollout);
   } else {
     ORLOP_TRY(ensure_newest(rollout));
     ORLOP_TRY(roll(rollout));
@@ -132,7 +160,10 @@ Status DeploymentController::create_newest(Rollout& rollout, int64_t revision) {
   Deployment& deployment = rollout.deployment.object;
   const Limits limits = limits_of(deployment);
   int32_t others = 0;
-  for (const StoredSet& set : rollout.old) others += set.object.spec().replicas();
+  for (const StoredSet& set : rollout.old) {
+    ORLOP_ASSIGN(const SetSize size, size_of(set.object, true));
+    others += size.most();
+  }
   const int32_t room = limits.recreate ? limits.replicas : limits.replicas + limits.max_surge - others;
   const int32_t replicas = std::max(0, std::min(room, limits.replicas));
   const ReplicaSet set = new_replica_set(deployment, replicas, limits, revision);
@@ -179,22 +210,95 @@ Status DeploymentController::number_newest(Rollout& rollout, int64_t revision) {
   return Status::ok();
 }
 
+// At rest the sets' own counts say it all. In the middle of a rollout their pods are counted: a set that has been told
+// to shrink has its pods for a little longer, and there must never be too many, nor too few that are available.
+Result<SetSize> DeploymentController::size_of(const ReplicaSet& set, bool count_pods) const {
+  SetSize size{
+      .name = set.metadata().name(),
+      .replicas = set.spec().replicas(),
+      .available = set.status().availablereplicas(),
+      .max_replicas_annotation = static_cast<int32_t>(number_annotation(set.metadata(), kMaxReplicasAnnotation)),
+      .created_s = set.metadata().creationtimestamp().seconds(),
+      .active = set.status().replicas()};
+  if (!count_pods) return size;
+  size.available = size.active = 0;
+  const int64_t now_s = host_.wall_now_ns() / kSecondNs;
+  ORLOP_TRY(pods_.each(set.metadata().namespace_(), "owner/" + set.metadata().uid(),
+                       [&](const RecordView&, const kube::Pod& pod) {
+                         if (!kube::is_active(pod)) return true;
+                         ++size.active;
+                         const auto from = kube::available_from_s(pod, set.spec().minreadyseconds());
+                         if (from && *from <= now_s) ++size.available;
+                         return true;
+                       }));
+  return size;
+}
+
+Result<DeploymentController::Sizes> DeploymentController::sizes_of(const Rollout& rollout) const {
+  const auto is_idle = [](const StoredSet& set) {
+    return set.object.spec().replicas() == 0 && set.object.status().replicas() == 0 &&
+           set.object.status().observedgeneration() >= set.object.metadata().generation();
+  };
+  const bool moves = !std::all_of(rollout.old.begin(), rollout.old.end(), is_idle) || rollout.newest.empty() ||
+                     rollout.newest.front().object.spec().replicas() != rollout.deployment.object.spec().replicas();
+  Sizes sizes;
+  for (const StoredSet& set : rollout.old) {
+    ORLOP_ASSIGN(SetSize size, size_of(set.object, moves && !is_idle(set)));
+    sizes.old.push_back(std::move(size));
+  }
+  if (!rollout.newest.empty()) {
+    ORLOP_ASSIGN(sizes.newest, size_of(rollout.newest.front().object, moves));
+  }
+  return sizes;
+}
+
 Status DeploymentController::scale_all(Rollout& rollout) {
-  std::vector<SetSize> old;
-  for (const StoredSet& set : rollout.old) old.push_back(size_of(set.object));
-  SetSize newest;
-  if (!rollout.newest.empty()) newest = size_of(rollout.newest.front().object);
-  share_out(limits_of(rollout.deployment.object), rollout.newest.empty() ? nullptr : &newest, old);
-  return apply_sizes(rollout, rollout.newest.empty() ? nullptr : &newest, old);
+  ORLOP_ASSIGN(Sizes sizes, sizes_of(rollout));
+  SetSize* newest = rollout.newest.empty() ? nullptr : &sizes.newest;
+  const Limits limits = limits_of(rollout.deployment.object);
+  share_out(limits, newest, sizes.old);
+  if (limits.recreate) {
+    if (newest != nullptr) ORLOP_TRY(hold_back(rollout, *newest));
+    for (SetSize& size : sizes.old) ORLOP_TRY(hold_back(rollout, size));
+  }
+  return apply_sizes(rollout, newest, sizes.old);
 }
 
 Status DeploymentController::roll(Rollout& rollout) {
-  std::vector<SetSize> old;
-  for (const StoredSet& set : rollout.old) old.push_back(size_of(set.object));
-  SetSize newest = size_of(rollout.newest.front().object);
+  ORLOP_ASSIGN(Sizes sizes, sizes_of(rollout));
+  SetSize& newest = sizes.newest;
   const int32_t unavailable = std::max(0, newest.replicas - newest.available);
-  if (!step_rolling(limits_of(rollout.deployment.object), newest, old, unavailable)) return Status::ok();
-  return apply_sizes(rollout, &newest, old);
+  if (!step_rolling(limits_of(rollout.deployment.object), newest, sizes.old, unavailable)) return Status::ok();
+  return apply_sizes(rollout, &newest, sizes.old);
+}
+
+Result<bool> DeploymentController::runs(const ReplicaSet& set) const {
+  bool running = false;
+  ORLOP_TRY(pods_.each(set.metadata().namespace_(), "owner/" + set.metadata().uid(),
+                       [&](const RecordView&, const kube::Pod& pod) {
+                         running = !kube::is_terminal(pod);
+                         return !running;
+                       }));
+  return running;
+}
+
+// Recreate: no set grows while pods of another one run, not even those that are ending.
+Status DeploymentController::hold_back(const Rollout& rollout, SetSize& size) const {
+  std::vector<const StoredSet*> sets;
+  for (const StoredSet& set : rollout.old) sets.push_back(&set);
+  for (const StoredSet& set : rollout.newest) sets.push_back(&set);
+  bool others_run = false;
+  int32_t before = size.replicas;
+  for (const StoredSet* set : sets) {
+    if (set->object.metadata().name() == size.name) {
+      before = set->object.spec().replicas();
+      continue;
+    }
+    ORLOP_ASSIGN(const bool running, runs(set->object));
+    others_run = others_run || running;
+  }
+  if (others_run) size.replicas = std::min(size.replicas, before);
+  return Status::ok();
 }
 
 // Returns whether old pods are still on their way out.
@@ -207,12 +311,7 @@ Result<bool> DeploymentController::recreate(Rollout& rollout) {
   }
   if (scaled) return true;
   for (const StoredSet& set : rollout.old) {
-    bool running = false;
-    ORLOP_TRY(pods_.each(set.object.metadata().namespace_(), "owner/" + set.object.metadata().uid(),
-                         [&](const RecordView&, kube::Pod& pod) {
-                           running = !kube::is_terminal(pod);
-                           return !running;
-                         }));
+    ORLOP_ASSIGN(const bool running, runs(set.object));
     if (running) return true;
   }
   ORLOP_TRY(ensure_newest(rollout));

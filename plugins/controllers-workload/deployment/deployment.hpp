@@ -23,11 +23,13 @@ class DeploymentController final : public Reconciler {
   DeploymentController(Host host, unsigned workers);
 
   [[nodiscard]] std::string_view name() const override { return "deployment-controller"; }
-  [[nodiscard]] std::vector<std::string> kinds() const override { return {"deployments.apps", "replicasets.apps"}; }
+  [[nodiscard]] std::vector<std::string> kinds() const override {
+    return {"deployments.apps", "replicasets.apps", "pods"};
+  }
   [[nodiscard]] bool wants_previous() const override { return true; }
   [[nodiscard]] unsigned workers() const override { return workers_; }
   void observe(const ChangeView& change, KeyQueue& queue) override;
-  void reset() override { names_.clear(); }
+  void reset() override;
   Result<Outcome> reconcile(const ObjectKey& key) override;
 
  private:
@@ -38,12 +40,23 @@ class DeploymentController final : public Reconciler {
     std::vector<StoredSet> old;     // oldest first
     std::vector<StoredSet> newest;  // none or one
   };
+  struct Sizes {
+    SetSize newest;  // means nothing when there is none
+    std::vector<SetSize> old;
+  };
+
+  void observe_deployment(const ChangeView& change, const ObjectKey& key);
+  void observe_set(const ChangeView& change, const ObjectKey& key);
 
   Result<std::vector<StoredSet>> claim_sets(const StoredDeployment& deployment);
   Result<Rollout> gather(StoredDeployment deployment);
   Status ensure_newest(Rollout& rollout);
   Status create_newest(Rollout& rollout, int64_t revision);
   Status number_newest(Rollout& rollout, int64_t revision);
+  [[nodiscard]] Result<SetSize> size_of(const ReplicaSet& set, bool count_pods) const;
+  [[nodiscard]] Result<Sizes> sizes_of(const Rollout& rollout) const;
+  [[nodiscard]] Result<bool> runs(const ReplicaSet& set) const;
+  Status hold_back(const Rollout& rollout, SetSize& size) const;
   Status scale_all(Rollout& rollout);
   Status roll(Rollout& rollout);
   Result<bool> recreate(Rollout& rollout);
@@ -58,7 +71,10 @@ class DeploymentController final : public Reconciler {
   Objects<Deployment> deployments_;
   Objects<ReplicaSet> sets_;
   Objects<kube::Pod> pods_;
-  std::map<std::string, std::set<std::string>> names_;  // of all Deployments, by namespace; watch thread only
+  // The watch thread's own.
+  std::map<std::string, std::set<std::string>> names_;               // of all Deployments, by namespace
+  std::set<ObjectKey> recreated_;                                    // the Deployments with strategy Recreate
+  std::map<std::string, ObjectKey, std::less<>> deployment_of_set_;  // by the ReplicaSet's uid
 };
 
 }  // namespace orlop::workload

@@ -1,13 +1,11 @@
 #include "plugins/controllers-workload/deployment/plan.hpp"
 
 #include "orlop/names.hpp"
+#include "orlop/serialize.hpp"
 
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-
-#include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
 namespace orlop::workload {
 namespace {
@@ -16,19 +14,19 @@ using PodTemplateSpec = k8s::io::api::core::v1::PodTemplateSpec;
 
 std::string canonical_bytes(PodTemplateSpec pod_template) {
   pod_template.mutable_metadata()->mutable_labels()->erase(kHashLabel);
-  std::string bytes;
-  google::protobuf::io::StringOutputStream stream(&bytes);
-  google::protobuf::io::CodedOutputStream output(&stream);
-  output.SetSerializationDeterministic(true);  // maps in the order of their keys
-  pod_template.SerializeToCodedStream(&output);
-  output.Trim();
-  return bytes;
+  return serialize(pod_template);
 }
 
 int32_t total_of(const SetSize* newest, const std::vector<SetSize>& old) {
   int32_t total = newest != nullptr ? newest->replicas : 0;
   for (const SetSize& set : old) total += set.replicas;
   return total;
+}
+
+int32_t most_of(const SetSize* newest, const std::vector<SetSize>& old) {
+  int32_t most = newest != nullptr ? newest->most() : 0;
+  for (const SetSize& set : old) most += set.most();
+  return most;
 }
 
 // How much of the change this set takes, by its share of what all had when they were last scaled.
@@ -67,7 +65,9 @@ Limits limits_of(const Deployment& deployment) {
   return limits;
 }
 
-void share_out(const Limits& limits, SetSize* newest, std::vector<SetSize>& old) {
+namespace {
+
+void share(const Limits& limits, SetSize* newest, std::vector<SetSize>& old) {
   std::vector<SetSize*> active;
   for (SetSize& set : old) {
     if (set.replicas > 0) active.push_back(&set);
@@ -112,6 +112,28 @@ void share_out(const Limits& limits, SetSize* newest, std::vector<SetSize>& old)
   }
 }
 
+}  // namespace
+
+void share_out(const Limits& limits, SetSize* newest, std::vector<SetSize>& old) {
+  const int32_t allowed = limits.replicas > 0 ? limits.replicas + limits.max_surge : 0;
+  std::vector<SetSize*> all;
+  if (newest != nullptr) all.push_back(newest);
+  for (SetSize& set : old) all.push_back(&set);
+  std::vector<SetSize> before;
+  for (const SetSize* set : all) before.push_back(*set);
+  share(limits, newest, old);
+  // Those that shrink still have their pods; those that grow get what is left.
+  int32_t room = allowed;
+  for (const SetSize& set : before) room -= set.most();
+  for (size_t i = 0; i < all.size(); ++i) {
+    const int32_t grown = all[i]->most() - before[i].most();
+    if (grown <= 0) continue;
+    const int32_t given = std::clamp(room, 0, grown);
+    all[i]->replicas -= grown - given;
+    room -= given;
+  }
+}
+
 bool step_rolling(const Limits& limits, SetSize& newest, std::vector<SetSize>& old, int32_t newest_unavailable) {
   const int32_t total = total_of(&newest, old);
   if (newest.replicas > limits.replicas) {
@@ -119,7 +141,7 @@ bool step_rolling(const Limits& limits, SetSize& newest, std::vector<SetSize>& o
     return true;
   }
   if (newest.replicas < limits.replicas) {
-    const int32_t room = limits.replicas + limits.max_surge - total;
+    const int32_t room = limits.replicas + limits.max_surge - most_of(&newest, old);
     const int32_t grow = std::min(room, limits.replicas - newest.replicas);
     if (grow > 0) {
       newest.replicas += grow;
@@ -134,8 +156,8 @@ bool step_rolling(const Limits& limits, SetSize& newest, std::vector<SetSize>& o
   std::sort(old.begin(), old.end(), [](const SetSize& a, const SetSize& b) { return a.created_s < b.created_s; });
   bool changed = false;
   // Pods that are not available serve nobody: they go first.
-  int32_t available = newest.available;
-  for (const SetSize& set : old) available += set.available;
+  int32_t available = newest.sure();
+  for (const SetSize& set : old) available += set.sure();
   for (SetSize& set : old) {
     const int32_t broken = std::min(spare, set.replicas - set.available);
     if (broken <= 0) continue;

@@ -6,7 +6,9 @@
 #pragma once
 
 #include "orlop/kube/apps_v1.hpp"
+#include "orlop/pods.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -30,6 +32,12 @@ struct SetSize {
   int32_t available = 0;
   int32_t max_replicas_annotation = 0;  // replicas + surge of the Deployment when the set was last scaled; 0: unknown
   int64_t created_s = 0;
+  int32_t active = 0;  // pods that are there and to stay, also those that the set has not yet been able to delete
+
+  // Pods that it may have until it has done what it was told.
+  [[nodiscard]] int32_t most() const { return std::max(replicas, active); }
+  // Available pods that it will have for sure then: those that are not go first.
+  [[nodiscard]] int32_t sure() const { return std::min(replicas, available); }
 };
 
 struct Limits {
@@ -46,7 +54,7 @@ Limits limits_of(const Deployment& deployment);
 int32_t resolve(const IntOrString& value, int32_t total, bool round_up, int32_t fallback);
 
 // Shares a changed replica count among the sets (rolling update, in the middle of a rollout), or gives it to the only
-// one.
+// one. Never to more than replicas + surge with the pods that are still there: what finds no room now finds it later.
 void share_out(const Limits& limits, SetSize* newest, std::vector<SetSize>& old);
 
 // One step of a rolling update: first the newest grows, else the old ones shrink. Returns whether anything changed.

@@ -119,6 +119,14 @@ int64_t fill_status(Deployment& deployment, const ReplicaSet* newest, const std:
                   now_s, false);
     return 0;
   }
+  // The last word was of another version, or of none: the time starts anew.
+  if (newest != nullptr && progressing != nullptr && progressing->reason() != "DeploymentResumed" &&
+      progressing->message().find('"' + set_name + '"') == std::string::npos) {
+    const bool is_old = newest->metadata().annotations().contains(kRevisionHistoryAnnotation);
+    set_condition(status, "Progressing", true, is_old ? "FoundNewReplicaSet" : "NewReplicaSetCreated",
+                  std::string(is_old ? "Found" : "Created") + " new replica set \"" + set_name + "\"", now_s, true);
+    return deadline_s;
+  }
   // A finished rollout whose pods come and go is no new rollout: its Progressing stays as it is.
   if (was_complete && same_sets && newest != nullptr) return 0;
   if (progressing == nullptr) {

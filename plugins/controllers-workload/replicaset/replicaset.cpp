@@ -84,7 +84,7 @@ Result<Outcome> ReplicaController<Set>::reconcile(const ObjectKey& key) {
     }
     const int missing = set->object.spec().replicas() - static_cast<int>(active.size());
     if (missing > 0) managed = create(*set, std::min(missing, kBurst));
-    if (missing < 0) managed = delete_pods(*set, std::move(active), std::min(-missing, kBurst));
+    if (missing < 0) managed = remove(*set, std::move(active), std::min(-missing, kBurst));
   }
   return update_status(std::move(*set), pods, managed);
 }
@@ -108,9 +108,12 @@ Status ReplicaController<Set>::create(const Stored<Set>& set, int count) {
         pod_from_template(set.object.spec().template_(), metadata.namespace_(), controller_reference(set.object)));
     name_after(pods.back(), metadata.name());
   }
-  const Status created = create_pods(host_, pods, [&](const std::string& name) {
-    events_.about(set.object, EventType::kNormal, "SuccessfulCreate", "Created pod: " + name);
-  });
+  const Status created = create_pods(
+      host_, pods,
+      [&](const std::string& name) {
+        events_.about(set.object, EventType::kNormal, "SuccessfulCreate", "Created pod: " + name);
+      },
+      unchanged(set));
   if (!created && created.code() != Code::kConflict) {
     events_.about(set.object, EventType::kWarning, "FailedCreate", "Error creating: " + created.message());
   }
@@ -118,18 +121,19 @@ Status ReplicaController<Set>::create(const Stored<Set>& set, int count) {
 }
 
 template <typename Set>
-Status ReplicaController<Set>::delete_pods(const Stored<Set>& set, std::vector<StoredPod> pods, int count) {
+Status ReplicaController<Set>::remove(const Stored<Set>& set, std::vector<StoredPod> pods, int count) {
   rank_for_deletion(pods);
-  for (int i = 0; i < count; ++i) {
-    const auto& metadata = pods[static_cast<size_t>(i)].object.metadata();
-    const Status removed = pods_.remove(metadata.namespace_(), metadata.name(), {}, metadata.uid());
-    if (!removed && removed.code() != Code::kNotFound) {
-      events_.about(set.object, EventType::kWarning, "FailedDelete", "Error deleting: " + removed.message());
-      return removed;
-    }
-    events_.about(set.object, EventType::kNormal, "SuccessfulDelete", "Deleted pod: " + metadata.name());
+  pods.resize(static_cast<size_t>(count));
+  const Status removed = delete_pods(
+      host_, pods,
+      [&](const std::string& name) {
+        events_.about(set.object, EventType::kNormal, "SuccessfulDelete", "Deleted pod: " + name);
+      },
+      unchanged(set));
+  if (!removed && removed.code() != Code::kConflict) {
+    events_.about(set.object, EventType::kWarning, "FailedDelete", "Error deleting: " + removed.message());
   }
-  return Status::ok();
+  return removed;
 }
 
 template <typename Set>
