@@ -1,5 +1,7 @@
 #include "plugins/node-agent/config.hpp"
 
+#include "orlop/kube/quantity.hpp"
+
 #include <algorithm>
 #include <cctype>
 
@@ -31,6 +33,12 @@ AgentConfig read_config(const Config& config) {
   out.cluster_domain = config.text("cluster_domain", "cluster.local");
   out.taints = config.texts("taints");
   out.labels = config.texts("labels");
+  out.image_pulls_max = config.integer("image_pulls_max", 5);
+  out.image_gc_high_percent = config.integer("image_gc_high_percent", 85);
+  out.image_gc_low_percent = config.integer("image_gc_low_percent", 80);
+  out.image_gc_min_age_s = config.integer("image_gc_min_age_seconds", 120);
+  out.log_bytes_max = kube::quantity_value(config.text("container_log_size_max", "10Mi"));
+  out.log_files_max = config.integer("container_log_files_max", 5);
   out.pods_folder = config.folder("own_data") + "/pods";
   out.logs_folder = config.folder("own_data") + "/logs";
   out.run_folder = config.folder("own_run");

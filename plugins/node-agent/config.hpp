@@ -22,6 +22,12 @@ struct AgentConfig {
   std::string cluster_domain;
   std::vector<std::string> taints;
   std::vector<std::string> labels;
+  int64_t image_pulls_max = 5;
+  int64_t image_gc_high_percent = 85;
+  int64_t image_gc_low_percent = 80;
+  int64_t image_gc_min_age_s = 120;
+  int64_t log_bytes_max = 10ll << 20;  // of a container's log before it is rotated; 0: never
+  int64_t log_files_max = 5;
   ResourcesConfig resources;  // read_resources_config() fills it
   std::string pods_folder;    // <data>/pods: volumes, hosts files and the like, by uid
   std::string logs_folder;    // <data>/logs: <namespace>_<name>_<uid>/<container>/<attempt>.log

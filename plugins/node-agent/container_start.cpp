@@ -2,25 +2,15 @@
 
 #include "plugins/node-agent/environment.hpp"
 #include "plugins/node-agent/files.hpp"
+#include "plugins/node-agent/logs/termination_message.hpp"
 #include "plugins/node-agent/pod_config.hpp"
 
 #include <algorithm>
-#include <cstdio>
 #include <utility>
 #include <vector>
 
 namespace orlop::agent {
 namespace {
-
-std::string short_text(int64_t ms) {
-  char text[32];
-  if (ms < 1000) {
-    std::snprintf(text, sizeof text, "%lldms", static_cast<long long>(ms));
-  } else {
-    std::snprintf(text, sizeof text, "%.3gs", static_cast<double>(ms) / 1000);
-  }
-  return text;
-}
 
 cri::PodSandboxConfig settings_of(const AgentContext& context, const kube::Pod& pod) {
   return sandbox_config(context.config, pod, 0, context.machine.dns_servers, context.machine.dns_searches);
@@ -57,33 +47,11 @@ Result<bool> ContainerStart::start(Pass& pass, const Container& container, uint3
 
 Result<std::string> ContainerStart::image_of(Pass& pass, const Container& container) {
   const kube::Pod& pod = pass.pod();
-  EventRecorder& events = context_.events;
-  const std::string quoted = "\"" + container.image() + "\"";
   ORLOP_ASSIGN(const ImageState image, images_.ensure(pass.key, pod, container, settings_of(context_, pod)));
-  if (image.started_now) events.about(pod, EventType::kNormal, "Pulling", "Pulling image " + quoted);
-  if (image.phase == ImageState::Phase::kPulling) return std::string();
-  if (image.phase != ImageState::Phase::kPresent) {
-    pass.waiting[container.name()] = image.waiting;
-    const bool back_off = image.waiting.reason == "ImagePullBackOff";
-    events.about(pod, back_off ? EventType::kNormal : EventType::kWarning, back_off ? "BackOff" : "Failed",
-                 back_off ? "Back-off pulling image " + quoted
-                          : "Failed to pull image " + quoted + ": " + image.waiting.message);
-    if (image.again_at_ns != 0) pass.again_at(image.again_at_ns);
-    if (!back_off) pass.again_at(context_.host.monotonic_now_ns() + 2 * kSecondNs);
-    return std::string();
-  }
-  if (image.pulled_now) {
-    events.about(pod, EventType::kNormal, "Pulled",
-                 "Successfully pulled image " + quoted + " in " + short_text(image.pull_ms) + " (" +
-                     short_text(image.pull_ms) +
-                     " including waiting). Image size: " + std::to_string(image.size_bytes) + " bytes.");
-  } else if (image.without_registry) {
-    events.about(pod, EventType::kWarning, "RegistryUnreachable",
-                 "The registry of image " + quoted + " cannot be reached; the image on this machine is used");
-  } else {
-    events.about(pod, EventType::kNormal, "Pulled", "Container image " + quoted + " already present on machine");
-  }
-  return image.reference;
+  if (image.phase == ImageState::Phase::kPresent) return image.reference;
+  if (image.phase == ImageState::Phase::kFailed) pass.waiting[container.name()] = image.waiting;
+  if (image.again_at_ns != 0) pass.again_at(image.again_at_ns);
+  return std::string();
 }
 
 Result<std::string> ContainerStart::create(Pass& pass, const Container& container, uint32_t attempt,
@@ -102,6 +70,11 @@ Result<std::string> ContainerStart::create(Pass& pass, const Container& containe
     if (!own_hosts) {
       ORLOP_ASSIGN(std::string hosts, volumes_.write_hosts_file(pod, pod_ip));
       mounts.push_back({std::move(hosts), "/etc/hosts", false, ""});
+    }
+    if (!container.terminationmessagepath().empty()) {
+      const std::string folder = context_.config.pods_folder + "/" + pod.metadata().uid();
+      ORLOP_ASSIGN(Mount last_words, make_termination_file(folder, container, attempt));
+      mounts.push_back(std::move(last_words));
     }
     ORLOP_TRY(make_folder(pod_log_folder(context_.config, pod) + "/" + container.name(), 0755));
   }

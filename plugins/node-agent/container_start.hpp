@@ -4,7 +4,7 @@
 #pragma once
 
 #include "plugins/node-agent/backoff.hpp"
-#include "plugins/node-agent/images.hpp"
+#include "plugins/node-agent/images/images.hpp"
 #include "plugins/node-agent/pod_pass.hpp"
 #include "plugins/node-agent/volumes.hpp"
 

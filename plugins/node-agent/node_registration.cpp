@@ -110,12 +110,19 @@ void NodeRegistration::stop() {
   if (thread_.joinable()) thread_.join();
 }
 
+void NodeRegistration::set_images(NodeImages images) {
+  const std::lock_guard lock(mutex_);
+  images_ = std::move(images);
+  images_changed_ = true;
+}
+
 void NodeRegistration::loop() {
   bool announced = false;
   bool was_ready = false;
   int64_t status_due_ns = 0, lease_due_ns = 0;
   std::unique_lock lock(mutex_);
   while (running_) {
+    const bool images_due = std::exchange(images_changed_, false);
     lock.unlock();
     const int64_t now = host_.monotonic_now_ns();
     Status failure;
@@ -126,7 +133,7 @@ void NodeRegistration::loop() {
       failure = renew_leases();
       if (failure) lease_due_ns = now + config_.lease_s * kSecondNs;
     }
-    const bool all_due = now >= status_due_ns || readiness.ready != was_ready;
+    const bool all_due = now >= status_due_ns || readiness.ready != was_ready || images_due;
     std::vector<std::string> due;
     for (const std::string& name : config_.node_names) {
       if (!all_due && config_.hollow && !lease_due) break;  // of many nodes, now and then
@@ -224,7 +231,7 @@ Status NodeRegistration::register_nodes(const std::vector<std::string>& names, c
   return commit(request);
 }
 
-void NodeRegistration::fill_status(Node& node, const Readiness& readiness) const {
+void NodeRegistration::fill_status(Node& node, const Readiness& readiness) {
   const int64_t now_s = host_.wall_now_ns() / kSecondNs;
   fill_resources(node, config_, machine_);
   auto& status = *node.mutable_status();
@@ -246,6 +253,10 @@ void NodeRegistration::fill_status(Node& node, const Readiness& readiness) const
   info.set_kubeproxyversion(kVersion);
   info.set_operatingsystem("linux");
   info.set_architecture(machine_.architecture);
+  {
+    const std::lock_guard lock(mutex_);
+    status.mutable_images()->Assign(images_.begin(), images_.end());
+  }
   const bool low_memory = !config_.hollow && static_cast<int64_t>(machine_memory_available()) < kMemoryPressureBytes;
   const bool low_disk =
       !config_.hollow && machine_.disk_bytes > 0 &&

@@ -9,6 +9,7 @@
 #include "orlop/host.hpp"
 #include "orlop/kube/core_v1.hpp"
 #include "plugins/node-agent/config.hpp"
+#include "plugins/node-agent/images/image_garbage.hpp"
 #include "plugins/node-agent/machine.hpp"
 #include "plugins/node-agent/runtime_client.hpp"
 
@@ -29,6 +30,8 @@ class NodeRegistration {
   // Reports the plugin ready once every node is registered.
   void start();
   void stop();
+  // status.images of the Node, told soon. Any thread.
+  void set_images(NodeImages images);
 
  private:
   using Node = k8s::io::api::core::v1::Node;
@@ -41,7 +44,7 @@ class NodeRegistration {
   Readiness ask_runtime() const;
   [[nodiscard]] bool stands_as_told(const std::string& name, const Readiness& readiness) const;
   Status register_nodes(const std::vector<std::string>& names, const Readiness& readiness);
-  void fill_status(Node& node, const Readiness& readiness) const;
+  void fill_status(Node& node, const Readiness& readiness);
   Status commit(v1::CommitRequest& request) const;
   Status renew_leases();
   void prepare_network(const std::string& node);
@@ -52,7 +55,9 @@ class NodeRegistration {
   const Machine& machine_;
   std::mutex mutex_;
   std::condition_variable woken_;
-  bool running_ = false;  // guarded by mutex_
+  bool running_ = false;         // guarded by mutex_
+  NodeImages images_;            // guarded by mutex_
+  bool images_changed_ = false;  // guarded by mutex_
   std::thread thread_;
   std::string prepared_cidr_;  // the thread's own
 };

@@ -12,8 +12,48 @@
 namespace orlop::agent {
 namespace {
 
+using ContainerStatus = k8s::io::api::core::v1::ContainerStatus;
 using google::protobuf::Closure;
 using google::protobuf::RpcController;
+
+bool has_terminal(const kube::Pod& pod, const std::string& name) {
+  const auto& spec = pod.spec();
+  if (name.empty()) return spec.containers(0).tty();
+  for (const auto* list : {&spec.containers(), &spec.initcontainers()}) {
+    for (const Container& container : *list) {
+      if (container.name() == name) return container.tty();
+    }
+  }
+  for (const auto& ephemeral : spec.ephemeralcontainers()) {
+    if (ephemeral.ephemeralcontainercommon().name() == name) return ephemeral.ephemeralcontainercommon().tty();
+  }
+  return false;
+}
+
+const ContainerStatus* find_status(const kube::Pod& pod, const std::string& name) {
+  const auto& status = pod.status();
+  for (const auto* list :
+       {&status.containerstatuses(), &status.initcontainerstatuses(), &status.ephemeralcontainerstatuses()}) {
+    for (const ContainerStatus& container : *list) {
+      if (container.name() == name) return &container;
+    }
+  }
+  return nullptr;
+}
+
+// Why there is no log of this container yet, as the kubelet says it.
+Status no_log(const kube::Pod& pod, const std::string& name) {
+  const std::string who = "container \"" + name + "\" in pod \"" + pod.metadata().name() + "\" ";
+  const ContainerStatus* status = find_status(pod, name);
+  if (status == nullptr) return {Code::kBadRequest, who + "is not available"};
+  if (status->state().has_terminated()) return {Code::kBadRequest, who + "is terminated"};
+  const std::string& reason = status->state().waiting().reason();
+  if (reason.empty()) return {Code::kBadRequest, who + "is waiting to start - no logs yet"};
+  const std::string what = reason == "ErrImagePull"       ? "image can't be pulled"
+                           : reason == "ImagePullBackOff" ? "trying and failing to pull image"
+                                                          : reason;
+  return {Code::kBadRequest, who + "is waiting to start: " + what};
+}
 
 // "http://127.0.0.1:40123/exec/TOKEN" into its parts.
 Status parse_url(const std::string& url, v1::StreamAddress& out) {
@@ -32,6 +72,21 @@ Status parse_url(const std::string& url, v1::StreamAddress& out) {
 }
 
 }  // namespace
+
+Result<const cri::ContainerStatus*> choose_log(const kube::Pod& pod, const RuntimePod& runtime, const std::string& name,
+                                               bool previous) {
+  const cri::ContainerStatus* newest = runtime.find(name);
+  if (newest != nullptr && newest->state() == cri::CONTAINER_CREATED) newest = runtime.find(name, 1);
+  if (!previous) return newest != nullptr ? Result<const cri::ContainerStatus*>(newest) : no_log(pod, name);
+  // While it waits to be started again, the one that has ended is the previous one.
+  const ContainerStatus* status = find_status(pod, name);
+  const bool waits = status != nullptr && status->state().has_waiting() && newest != nullptr &&
+                     newest->state() == cri::CONTAINER_EXITED;
+  const cri::ContainerStatus* before = waits ? newest : runtime.find(name, 1);
+  if (before != nullptr) return before;
+  return Status(Code::kBadRequest,
+                "previous terminated container \"" + name + "\" in pod \"" + pod.metadata().name() + "\" not found");
+}
 
 NodeService::NodeService(Host host, const AgentConfig& config, const RuntimeClient& runtime, LogServer& logs,
                          NodeStats& stats)
@@ -118,10 +173,12 @@ void NodeService::Attach(RpcController* controller, const v1::StreamRequest* req
     ORLOP_ASSIGN(const std::string id, running_container(pod, request->container()));
     cri::AttachRequest attach;
     attach.set_container_id(id);
-    attach.set_tty(request->tty());
+    // A terminal is what the container was made with; it has one stream for both outputs.
+    const bool tty = has_terminal(pod, request->container());
+    attach.set_tty(tty);
     attach.set_stdin(request->stdin());
     attach.set_stdout(request->stdout());
-    attach.set_stderr(request->stderr());
+    attach.set_stderr(request->stderr() && !tty);
     ORLOP_ASSIGN(const auto answer, runtime_.invoke<cri::AttachResponse>("RuntimeService/Attach", attach));
     return parse_url(answer.url(), *response);
   });
@@ -158,19 +215,7 @@ Status NodeService::logs(const v1::LogsRequest& request, v1::StreamAddress& resp
   ORLOP_ASSIGN(const kube::Pod pod, find_pod(request.pod()));
   ORLOP_ASSIGN(const RuntimePod runtime, runtime_.pod(pod.metadata().uid()));
   const std::string& name = request.container().empty() ? pod.spec().containers(0).name() : request.container();
-  const cri::ContainerStatus* container = runtime.find(name, request.previous() ? 1 : 0);
-  if (container == nullptr && request.previous()) {
-    return {Code::kBadRequest,
-            "previous terminated container \"" + name + "\" in pod \"" + pod.metadata().name() + "\" not found"};
-  }
-  if (container == nullptr) {
-    std::string reason = "ContainerCreating";
-    for (const auto& status : pod.status().containerstatuses()) {
-      if (status.name() == name && status.state().has_waiting()) reason = status.state().waiting().reason();
-    }
-    return {Code::kBadRequest,
-            "container \"" + name + "\" in pod \"" + pod.metadata().name() + "\" is waiting to start: " + reason};
-  }
+  ORLOP_ASSIGN(const cri::ContainerStatus* container, choose_log(pod, runtime, name, request.previous()));
   LogOptions options;
   options.path =
       pod_log_folder(config_, pod) + "/" + name + "/" + std::to_string(container->metadata().attempt()) + ".log";

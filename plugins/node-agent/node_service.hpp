@@ -8,7 +8,7 @@
 #include "orlop/pods.hpp"
 #include "orlop/v1/node.pb.h"
 #include "plugins/node-agent/config.hpp"
-#include "plugins/node-agent/log_server.hpp"
+#include "plugins/node-agent/logs/log_server.hpp"
 #include "plugins/node-agent/runtime_client.hpp"
 #include "plugins/node-agent/stats/node_stats.hpp"
 
@@ -58,5 +58,11 @@ class NodeService final : public v1::Node {
   bool running_ = false;                    // guarded by mutex_
   std::thread thread_;
 };
+
+// Whose log is meant: the newest container of that name that has run, or the one before it. kBadRequest in the
+// kubelet's words when there is none: `previous terminated container "c" in pod "p" not found`, `container "c" in pod
+// "p" is waiting to start: ContainerCreating`. The result points into `runtime`. Pure.
+Result<const cri::ContainerStatus*> choose_log(const kube::Pod& pod, const RuntimePod& runtime, const std::string& name,
+                                               bool previous);
 
 }  // namespace orlop::agent

@@ -5,7 +5,8 @@
 #include "orlop/v1/runtime.pb.h"
 #include "plugins/node-agent/config.hpp"
 #include "plugins/node-agent/files.hpp"
-#include "plugins/node-agent/log_server.hpp"
+#include "plugins/node-agent/garbage/upkeep.hpp"
+#include "plugins/node-agent/logs/log_server.hpp"
 #include "plugins/node-agent/machine.hpp"
 #include "plugins/node-agent/node_registration.hpp"
 #include "plugins/node-agent/node_service.hpp"
@@ -58,6 +59,13 @@ class NodeAgent final : public Plugin {
     router_->add(*service_);
     registration_ = std::make_unique<NodeRegistration>(host(), config_, *runtime_, machine_);
     registration_->start();
+    if (!config_.hollow) {
+      upkeep_ = std::make_unique<Upkeep>(
+          host(), config_, *runtime_, [this] { return pods_->uids(); },
+          [this](const std::string& uid) { return pods_->remove_leftovers(uid); },
+          [this] { registration_->set_images(upkeep_->images().node_images()); });
+      upkeep_->start();
+    }
     ORLOP_TRY(controllers_->start());
     running_ = true;
     events_ = std::thread([this] { follow_runtime(); });
@@ -70,6 +78,7 @@ class NodeAgent final : public Plugin {
       running_ = false;
       stopped_.notify_all();
     }
+    if (upkeep_) upkeep_->stop();
     if (registration_) registration_->stop();
     if (controllers_) controllers_->stop();
     if (service_) service_->stop();
@@ -109,6 +118,7 @@ class NodeAgent final : public Plugin {
         swept = pods_->sweep().is_ok();
       }
       for (const auto& event : events->events()) pods_->runtime_changed(event.container_id());
+      if (upkeep_ && (events->lost() || events->events_size() > 0)) upkeep_->note_event();
       request.set_cursor(events->cursor());
       request.set_instance(events->instance());
     }
@@ -129,6 +139,7 @@ class NodeAgent final : public Plugin {
   std::unique_ptr<NodeService> service_;
   std::unique_ptr<ServiceRouter> router_;
   std::unique_ptr<NodeRegistration> registration_;
+  std::unique_ptr<Upkeep> upkeep_;  // null on hollow nodes
   std::mutex mutex_;
   std::condition_variable stopped_;
   std::atomic<bool> running_ = false;  // written under mutex_

@@ -14,7 +14,8 @@ PodController::PodController(Host host, const AgentConfig& config, const Runtime
     : context_(host, config, runtime, machine),
       node_names_(config.node_names.begin(), config.node_names.end()),
       volumes_(host, config),
-      images_(host, runtime, [this](const std::set<ObjectKey>& keys) { context_.registry.wake(keys); }),
+      images_(host, runtime, context_.events, config.image_pulls_max,
+              [this](const std::set<ObjectKey>& keys) { context_.registry.wake(keys); }),
       admission_(context_),
       backoff_(context_),
       termination_(context_),
@@ -160,6 +161,22 @@ Result<Outcome> PodController::terminate(Pass& pass) {
   const Status removed = context_.pods.remove(pass.key.name_space, pass.key.name, now, uid);
   if (!removed && removed.code() != Code::kNotFound && removed.code() != Code::kConflict) return removed;
   return Outcome{};
+}
+
+Result<std::set<std::string>> PodController::uids() const {
+  std::set<std::string> out;
+  for (const std::string& node : node_names_) {
+    ORLOP_TRY(context_.pods.each("", "node/" + node, [&](const RecordView&, const kube::Pod& pod) {
+      out.insert(pod.metadata().uid());
+      return true;
+    }));
+  }
+  return out;
+}
+
+Status PodController::remove_leftovers(const std::string& uid) {
+  ORLOP_TRY(volumes_.remove(uid));
+  return context_.cgroups.remove_pod(uid);
 }
 
 Result<Outcome> PodController::clean_up(const ObjectKey& key, const std::string& uid) {

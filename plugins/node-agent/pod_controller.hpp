@@ -11,7 +11,7 @@
 #include "plugins/node-agent/backoff.hpp"
 #include "plugins/node-agent/container_start.hpp"
 #include "plugins/node-agent/containers.hpp"
-#include "plugins/node-agent/images.hpp"
+#include "plugins/node-agent/images/images.hpp"
 #include "plugins/node-agent/node_admission.hpp"
 #include "plugins/node-agent/pod_pass.hpp"
 #include "plugins/node-agent/sandbox.hpp"
@@ -43,6 +43,10 @@ class PodController final : public Reconciler {
   void runtime_changed(const std::string& container_id);
   // Stops pods that run here without standing in the store. Called at the start and now and then.
   Status sweep();
+  // The uids of all pods that this node should have.
+  [[nodiscard]] Result<std::set<std::string>> uids() const;
+  // Removes what is left on the machine of a pod that nobody knows and of which the runtime has nothing.
+  Status remove_leftovers(const std::string& uid);
   // Ends the pod's containers, within the pod's own grace or this one, and leaves the pod Failed with this reason and
   // message and a DisruptionTarget condition (TerminationByKubelet), as the kubelet evicts under node pressure. Returns
   // at once; the status is written when nothing runs any more. kNotFound: no such pod is here. Any thread.

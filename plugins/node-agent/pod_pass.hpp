@@ -5,7 +5,9 @@
 #include "orlop/objects.hpp"
 #include "plugins/node-agent/cgroups/node_cgroups.hpp"
 #include "plugins/node-agent/config.hpp"
+#include "plugins/node-agent/logs/termination_message.hpp"
 #include "plugins/node-agent/machine.hpp"
+#include "plugins/node-agent/pod_config.hpp"
 #include "plugins/node-agent/pod_registry.hpp"
 #include "plugins/node-agent/pod_status.hpp"
 #include "plugins/node-agent/runtime_client.hpp"
@@ -55,6 +57,7 @@ struct Pass {
   Status look_again(AgentContext& context) {
     ORLOP_ASSIGN(runtime, context.runtime.pod(pod().metadata().uid()));
     context.registry.note_ids(key, runtime);
+    if (!context.config.hollow) add_termination_messages(pod(), pod_log_folder(context.config, pod()), runtime);
     return Status::ok();
   }
 };

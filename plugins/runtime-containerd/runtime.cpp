@@ -366,6 +366,7 @@ void Runtime::answer_info(CallDone done) {
   }
   response.set_handler(process_.handler().name);
   response.set_cgroup_driver("cgroupfs");
+  response.add_pinned_images(process_.settings().pause_name);
   response.set_state_folder(process_.settings().run_folder.native());
   done(Status(), response.SerializeAsString());
 }

@@ -1,35 +1,20 @@
 // Sends the logs of containers: a unix socket; whoever connects gives a token that was handed out for one log.
 //
-// The files are the runtime's (CRI): "<RFC 3339 with nanoseconds> stdout|stderr P|F <text>" a line, rotated by
-// renaming.
-//
 // Threads: one that accepts, one for each connection; all joined by stop(). open() from any thread.
 #pragma once
 
 #include "orlop/host.hpp"
-#include "orlop/v1/node.pb.h"
+#include "plugins/node-agent/logs/log_reader.hpp"
 
 #include <atomic>
 #include <cstdint>
-#include <functional>
 #include <list>
 #include <map>
 #include <mutex>
-#include <optional>
 #include <string>
 #include <thread>
 
 namespace orlop::agent {
-
-struct LogOptions {
-  std::string path;
-  bool follow = false;
-  bool timestamps = false;
-  std::optional<int64_t> since_unix_ns;
-  std::optional<int64_t> tail_lines;
-  std::optional<int64_t> limit_bytes;
-  std::function<bool()> still_running;  // a followed log ends when this says false and everything has been sent
-};
 
 class LogServer {
  public:

@@ -1,6 +1,4 @@
-#include "plugins/node-agent/log_server.hpp"
-
-#include "plugins/node-agent/log_reader.hpp"
+#include "plugins/node-agent/logs/log_server.hpp"
 
 #include <array>
 #include <cerrno>
