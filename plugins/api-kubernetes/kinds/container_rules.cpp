@@ -357,6 +357,19 @@ void validate_containers(const corev1::PodSpec& spec, const KnownVolumes& volume
     if (common.has_readinessprobe())
       errors->forbidden(at.child("readinessProbe"), "cannot be set for an Ephemeral Container");
     if (common.has_lifecycle()) errors->forbidden(at.child("lifecycle"), "cannot be set for an Ephemeral Container");
+    if (common.has_startupprobe())
+      errors->forbidden(at.child("startupProbe"), "cannot be set for an Ephemeral Container");
+    if (common.has_resources() && common.resources().ByteSizeLong() > 0)
+      errors->forbidden(at.child("resources"), "cannot be set for an Ephemeral Container");
+    if (common.has_restartpolicy())
+      errors->forbidden(at.child("restartPolicy"), "cannot be set for an Ephemeral Container");
+    for (int m = 0; m < common.volumemounts_size(); ++m) {
+      const auto mount = at.child("volumeMounts").index(static_cast<size_t>(m));
+      if (!common.volumemounts(m).subpath().empty())
+        errors->forbidden(mount.child("subPath"), "cannot be set for an Ephemeral Container");
+      if (!common.volumemounts(m).subpathexpr().empty())
+        errors->forbidden(mount.child("subPathExpr"), "cannot be set for an Ephemeral Container");
+    }
     if (!ephemeral.targetcontainername().empty()) {
       const auto& targets = spec.containers();
       const bool found = std::any_of(targets.begin(), targets.end(), [&](const auto& target) {

@@ -2,6 +2,7 @@
 // RuntimeClass.
 #include "orlop/kube/core_v1.hpp"
 #include "orlop/kube/node_v1.hpp"
+#include "orlop/kube/quantity.hpp"
 #include "orlop/kube/scheduling_v1.hpp"
 #include "plugins/api-kubernetes/kinds/pods.hpp"
 
@@ -167,6 +168,15 @@ void add_default_tolerations(corev1::PodSpec* spec) {
   }
 }
 
+template <typename Resources>
+bool same_resources(const Resources& a, const Resources& b) {
+  return a.size() == b.size() && std::all_of(a.begin(), a.end(), [&](const auto& entry) {
+           const auto found = b.find(entry.first);
+           return found != b.end() && kube::quantity_milli(found->second.string()) ==
+                                          kube::quantity_milli(entry.second.string());
+         });
+}
+
 Status admit_runtime_class(corev1::Pod* pod, const ObjectReader& reader) {
   auto* spec = pod->mutable_spec();
   if (spec->runtimeclassname().empty()) {
@@ -179,6 +189,11 @@ Status admit_runtime_class(corev1::Pod* pod, const ObjectReader& reader) {
   if (!stored || !runtime.ParseFromString(*stored)) {
     return forbidden(*pod, fmt::format("pod rejected: RuntimeClass {} not found", quoted(spec->runtimeclassname())));
   }
+  if (!spec->overhead().empty() && !same_resources(spec->overhead(), runtime.overhead().podfixed())) {
+    return forbidden(*pod, runtime.overhead().podfixed().empty()
+                               ? "pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead"
+                               : "pod rejected: Pod's Overhead doesn't match RuntimeClass's defined Overhead");
+  }
   if (runtime.has_overhead()) *spec->mutable_overhead() = runtime.overhead().podfixed();
   if (!runtime.has_scheduling()) return Status::ok();
   for (const auto& [key, value] : runtime.scheduling().nodeselector()) {
@@ -190,7 +205,12 @@ Status admit_runtime_class(corev1::Pod* pod, const ObjectReader& reader) {
     }
     (*spec->mutable_nodeselector())[key] = value;
   }
-  for (const auto& toleration : runtime.scheduling().tolerations()) *spec->add_tolerations() = toleration;
+  for (const auto& toleration : runtime.scheduling().tolerations()) {
+    const bool has = std::any_of(
+        spec->tolerations().begin(), spec->tolerations().end(),
+        [&](const auto& known) { return known.SerializeAsString() == toleration.SerializeAsString(); });
+    if (!has) *spec->add_tolerations() = toleration;
+  }
   return Status::ok();
 }
 

@@ -153,6 +153,10 @@ void validate_pod_update(const corev1::Pod& pod, const corev1::Pod& current, std
     return;
   }
   if (subresource == "ephemeralcontainers") {
+    if (current.metadata().annotations().contains("kubernetes.io/config.mirror")) {
+      errors->forbidden(FieldPath("spec"), "static pods do not support ephemeral containers");
+      return;
+    }
     validate_pod_spec(pod.spec(), FieldPath("spec"), true, errors);
     check_ephemeral(pod.spec(), current.spec(), errors);
     return;

@@ -1,4 +1,5 @@
 #include "orlop/kube/core_v1.hpp"
+#include "orlop/rfc3339.hpp"
 #include "orlop/rpc.hpp"
 #include "orlop/v1/node.pb.h"
 #include "plugins/api-kubernetes/rest/handlers.hpp"
@@ -32,17 +33,20 @@ Result<core::Pod> read_pod(const Call& call) {
 
 // The container that is meant: the one asked for, the one that an annotation names, or the only one.
 Result<std::string> pick_container(const core::Pod& pod, std::string_view asked) {
-  auto names = [&] {
+  auto names = [](const auto& containers) {
     std::string out;
-    for (const auto& container : pod.spec().containers()) out += (out.empty() ? "" : " ") + container.name();
+    for (const auto& container : containers) out += (out.empty() ? "" : " ") + container.name();
     return out;
   };
   if (asked.empty()) {
     auto found = pod.metadata().annotations().find("kubectl.kubernetes.io/default-container");
     if (found != pod.metadata().annotations().end()) return found->second;
     if (pod.spec().containers_size() == 1) return pod.spec().containers(0).name();
-    return Status(Code::kBadRequest, "a container name must be specified for pod " + pod.metadata().name() +
-                                         ", choose one of: [" + names() + "]");
+    std::string message = "a container name must be specified for pod " + pod.metadata().name() +
+                          ", choose one of: [" + names(pod.spec().containers()) + "]";
+    if (!pod.spec().initcontainers().empty())
+      message += " or one of the init containers: [" + names(pod.spec().initcontainers()) + "]";
+    return Status(Code::kBadRequest, std::move(message));
   }
   auto has = [&](const auto& containers) {
     for (const auto& container : containers) {
@@ -110,11 +114,9 @@ Result<v1::LogsRequest> read_log_request(const Call& call, const core::Pod& pod)
   }
   std::string since(query.get("sinceTime"));
   if (!since.empty()) {
-    std::tm parts{};
-    if (::strptime(since.c_str(), "%Y-%m-%dT%H:%M:%S", &parts) == nullptr) {
-      return Status(Code::kBadRequest, "sinceTime: \"" + since + "\" is not an RFC 3339 time");
-    }
-    request.set_since_unix_ns(static_cast<int64_t>(::timegm(&parts)) * 1'000'000'000);
+    const auto moment = parse_rfc3339_ns(since);
+    if (!moment) return Status(Code::kBadRequest, "sinceTime: \"" + since + "\" is not an RFC 3339 time");
+    request.set_since_unix_ns(*moment);
   }
   return request;
 }
