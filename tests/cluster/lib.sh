@@ -28,10 +28,12 @@ folders: {config: $work/etc, data: $work/data, run: $work/run}
 plugins:
   - name: api-kubernetes
     config: {listen: "127.0.0.1:$port"}
+  - name: node-agent
+    config: {container_log_size_max: 100Ki}
 END
   "$root/tools/images/build" --output "$images" >"$work/images.log" 2>&1 || cat "$work/images.log"
   "$root/tools/images/registry" start --offline --state "$work/registry" --images "$images" --hosts "$work/etc/certs.d" \
-    >"$work/registry.log" 2>&1 || cat "$work/registry.log"
+    --login orlop:barnacle >"$work/registry.log" 2>&1 || cat "$work/registry.log"
   export KUBECONFIG=$work/etc/admin.kubeconfig
   kubectls=${ORLOP_TEST_KUBECTLS:-}
   if [ -z "$kubectls" ]; then
