@@ -39,6 +39,8 @@ AgentConfig read_config(const Config& config) {
   out.image_gc_min_age_s = config.integer("image_gc_min_age_seconds", 120);
   out.log_bytes_max = kube::quantity_value(config.text("container_log_size_max", "10Mi"));
   out.log_files_max = config.integer("container_log_files_max", 5);
+  out.static_pods_folder = config.text("static_pods_folder");
+  if (out.static_pods_folder.empty()) out.static_pods_folder = config.folder("config") + "/manifests";
   out.pods_folder = config.folder("own_data") + "/pods";
   out.logs_folder = config.folder("own_data") + "/logs";
   out.run_folder = config.folder("own_run");

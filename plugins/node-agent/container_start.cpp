@@ -18,13 +18,14 @@ cri::PodSandboxConfig settings_of(const AgentContext& context, const kube::Pod& 
 
 }  // namespace
 
-Result<bool> ContainerStart::start(Pass& pass, const Container& container, uint32_t attempt) {
+Result<bool> ContainerStart::start(Pass& pass, const Container& container, uint32_t attempt,
+                                   const std::string& target) {
   const kube::Pod& pod = pass.pod();
   if (backoff_.is_refused(pass, container)) return false;
   ORLOP_ASSIGN(const std::string image_reference, image_of(pass, container));
   if (image_reference.empty()) return false;
   ORLOP_TRY(collect_old(pass, container));
-  auto created = create(pass, container, attempt, image_reference);
+  auto created = create(pass, container, attempt, image_reference, target);
   if (!created) {
     const bool settings = created.code() == Code::kNotFound || created.code() == Code::kInvalid;
     backoff_.refuse(pass, container, settings ? "CreateContainerConfigError" : "CreateContainerError",
@@ -55,7 +56,7 @@ Result<std::string> ContainerStart::image_of(Pass& pass, const Container& contai
 }
 
 Result<std::string> ContainerStart::create(Pass& pass, const Container& container, uint32_t attempt,
-                                           const std::string& image_reference) {
+                                           const std::string& image_reference, const std::string& target) {
   const kube::Pod& pod = pass.pod();
   const Machine& machine = context_.machine;
   const std::string pod_ip = pod.spec().hostnetwork() ? machine.ip : pass.runtime.newest_sandbox.network().ip();
@@ -83,6 +84,15 @@ Result<std::string> ContainerStart::create(Pass& pass, const Container& containe
   *request.mutable_config() =
       container_config(pod, container, attempt, image_reference, environment, mounts, machine.memory_bytes);
   *request.mutable_sandbox_config() = settings_of(context_, pod);
+  if (!target.empty()) {
+    const cri::ContainerStatus* found = pass.runtime.find(target);
+    if (found == nullptr || found->state() != cri::CONTAINER_RUNNING) {
+      return Status(Code::kInvalid, "unable to find target container " + target);
+    }
+    auto& security = *request.mutable_config()->mutable_linux()->mutable_security_context();
+    security.mutable_namespace_options()->set_pid(cri::TARGET);
+    security.mutable_namespace_options()->set_target_id(found->id());
+  }
   ORLOP_ASSIGN(const auto created,
                context_.runtime.invoke<cri::CreateContainerResponse>("RuntimeService/CreateContainer", request));
   return created.container_id();

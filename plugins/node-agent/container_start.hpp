@@ -19,14 +19,15 @@ class ContainerStart {
       : context_(context), images_(images), volumes_(volumes), backoff_(backoff) {}
 
   // Takes the next steps; true once it has been started. Where it waits (for its image, for a refusal to pass) the
-  // reason stands in the pass. `attempt`: how many of this name there were before it.
-  Result<bool> start(Pass& pass, const Container& container, uint32_t attempt);
+  // reason stands in the pass. `attempt`: how many of this name there were before it. `target`: the container whose
+  // processes it sees; empty: its own.
+  Result<bool> start(Pass& pass, const Container& container, uint32_t attempt, const std::string& target = {});
 
  private:
   // Where its image is; empty while there is none.
   Result<std::string> image_of(Pass& pass, const Container& container);
   Result<std::string> create(Pass& pass, const Container& container, uint32_t attempt,
-                             const std::string& image_reference);
+                             const std::string& image_reference, const std::string& target);
   // Of each container the last ended one is kept, for `kubectl logs --previous` and lastState.
   Status collect_old(Pass& pass, const Container& container);
 

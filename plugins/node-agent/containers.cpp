@@ -1,5 +1,6 @@
 #include "plugins/node-agent/containers.hpp"
 
+#include "plugins/node-agent/ephemeral.hpp"
 #include "plugins/node-agent/pod_config.hpp"
 #include "plugins/node-agent/sandbox.hpp"
 
@@ -23,6 +24,7 @@ Status Containers::advance(Pass& pass) {
         const cri::ContainerStatus* found = pass.runtime.find(c.name());
         return found != nullptr && is_of_newest_sandbox(pass.runtime, *found);
       });
+  for (const auto& ephemeral : pod.spec().ephemeralcontainers()) ORLOP_TRY(advance_ephemeral(pass, ephemeral));
   for (const Container& container : pod.spec().initcontainers()) {
     if (regular_started && !is_sidecar(container)) continue;
     ORLOP_ASSIGN(const bool go_on, advance_one(pass, container, true));
@@ -32,6 +34,12 @@ Status Containers::advance(Pass& pass) {
     ORLOP_TRY(advance_one(pass, container, false).status());
   }
   return pass.look_again(context_);
+}
+
+Status Containers::advance_ephemeral(Pass& pass, const k8s::io::api::core::v1::EphemeralContainer& ephemeral) {
+  const Container container = as_container(ephemeral);
+  if (pass.runtime.find(container.name()) != nullptr) return Status::ok();
+  return start_.start(pass, container, 0, ephemeral.targetcontainername()).status();
 }
 
 Result<bool> Containers::advance_one(Pass& pass, const Container& container, bool is_init) {

@@ -20,6 +20,8 @@ class Containers {
   Status advance(Pass& pass);
 
  private:
+  // Started once, whatever the others do, and never again.
+  Status advance_ephemeral(Pass& pass, const k8s::io::api::core::v1::EphemeralContainer& ephemeral);
   // Whether the containers behind it may go on.
   Result<bool> advance_one(Pass& pass, const Container& container, bool is_init);
 

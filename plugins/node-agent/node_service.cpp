@@ -2,6 +2,7 @@
 
 #include "orlop/rpc.hpp"
 #include "plugins/node-agent/pod_config.hpp"
+#include "plugins/node-agent/static_pods/manifest.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -133,6 +134,11 @@ Result<kube::Pod> NodeService::find_pod(const v1::PodReference& reference) const
   ORLOP_ASSIGN(auto stored, Objects<kube::Pod>(host_).get(reference.namespace_(), reference.name()));
   if (!reference.uid().empty() && stored.object.metadata().uid() != reference.uid()) {
     return Status(Code::kNotFound, "pods \"" + reference.name() + "\" not found");
+  }
+  // A static pod runs under its own uid.
+  if (is_mirror(stored.object)) {
+    const std::string uid = stored.object.metadata().annotations().at(kConfigMirror);
+    stored.object.mutable_metadata()->set_uid(uid);
   }
   return std::move(stored.object);
 }

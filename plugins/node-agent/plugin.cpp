@@ -46,6 +46,10 @@ class NodeAgent final : public Plugin {
       // Pods without limits run all the same; those with limits tell what is wrong.
       const Status prepared = pods_->prepare_node();
       if (!prepared) host().log_warn("the cgroups for pods: " + prepared.message());
+      static_pods_ =
+          std::make_unique<StaticPods>(host(), config_.static_pods_folder, config_.node_names.front(),
+                                       [this](const std::set<ObjectKey>& keys) { pods_->static_changed(keys); });
+      pods_->set_static_pods(*static_pods_);
     }
     controllers_ = std::make_unique<ControllerSet>(host());
     controllers_->add(std::move(pods));
@@ -59,6 +63,10 @@ class NodeAgent final : public Plugin {
     router_->add(*service_);
     registration_ = std::make_unique<NodeRegistration>(host(), config_, *runtime_, machine_);
     registration_->start();
+    if (static_pods_) {
+      const Status read = static_pods_->start();
+      if (!read) host().log_warn(read.message());
+    }
     if (!config_.hollow) {
       upkeep_ = std::make_unique<Upkeep>(
           host(), config_, *runtime_, [this] { return pods_->uids(); },
@@ -78,6 +86,7 @@ class NodeAgent final : public Plugin {
       running_ = false;
       stopped_.notify_all();
     }
+    if (static_pods_) static_pods_->stop();
     if (upkeep_) upkeep_->stop();
     if (registration_) registration_->stop();
     if (controllers_) controllers_->stop();
@@ -133,7 +142,8 @@ class NodeAgent final : public Plugin {
   Machine machine_;
   std::unique_ptr<RuntimeClient> runtime_;
   std::unique_ptr<ControllerSet> controllers_;
-  PodController* pods_ = nullptr;  // owned by controllers_
+  std::unique_ptr<StaticPods> static_pods_;  // null on hollow nodes
+  PodController* pods_ = nullptr;            // owned by controllers_
   std::unique_ptr<LogServer> logs_;
   std::unique_ptr<NodeStats> stats_;
   std::unique_ptr<NodeService> service_;

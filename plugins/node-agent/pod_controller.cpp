@@ -9,6 +9,11 @@
 #include <utility>
 
 namespace orlop::agent {
+namespace {
+
+constexpr int64_t kMirrorAgainNs = 30 * kSecondNs;  // its namespace may come
+
+}  // namespace
 
 PodController::PodController(Host host, const AgentConfig& config, const RuntimeClient& runtime, const Machine& machine)
     : context_(host, config, runtime, machine),
@@ -21,14 +26,14 @@ PodController::PodController(Host host, const AgentConfig& config, const Runtime
       termination_(context_),
       sandboxes_(context_, volumes_),
       container_start_(context_, images_, volumes_, backoff_),
-      containers_(context_, container_start_, backoff_, termination_) {}
+      containers_(context_, container_start_, backoff_, termination_),
+      mirrors_(host) {}
 
 bool PodController::is_ours(const kube::Pod& pod) const {
   return node_names_.contains(pod.spec().nodename());
 }
 
 void PodController::observe(const ChangeView& change, KeyQueue& queue) {
-  context_.registry.set_queue(queue);
   kube::Pod pod;
   if (!pod.ParseFromArray(change.record.value.data(), static_cast<int>(change.record.value.size())) || !is_ours(pod))
     return;
@@ -79,9 +84,19 @@ Status PodController::evict(const ObjectKey& key, const std::string& uid, const 
 }
 
 Result<Outcome> PodController::reconcile(const ObjectKey& key) {
+  if (static_pods_ != nullptr) {
+    if (const auto leaving = static_pods_->leaving(key)) return end_static(key, *leaving);
+    if (const auto pod = static_pods_->find(key)) return reconcile_static(key, *pod);
+  }
   auto stored = context_.pods.get(key.name_space, key.name);
   if (!stored && stored.code() != Code::kNotFound) return stored.status();
   if (!stored || !is_ours(stored->object)) {
+    const std::shared_ptr<PodMemory> memory = context_.registry.find(key);
+    return memory == nullptr ? Result<Outcome>(Outcome{}) : clean_up(key, memory->uid);
+  }
+  if (static_pods_ != nullptr && is_mirror(stored->object)) {
+    // Nothing stands behind it any more.
+    ORLOP_TRY(mirrors_.remove(stored->object));
     const std::shared_ptr<PodMemory> memory = context_.registry.find(key);
     return memory == nullptr ? Result<Outcome>(Outcome{}) : clean_up(key, memory->uid);
   }
@@ -97,6 +112,45 @@ Result<Outcome> PodController::reconcile(const ObjectKey& key) {
   if (kube::is_terminating(pass.pod())) return terminate(pass);
   const auto ending = context_.registry.with([&] { return pass.memory->ending; });
   return ending && !kube::is_terminal(pass.pod()) ? end(pass, *ending) : run(pass);
+}
+
+Result<Outcome> PodController::reconcile_static(const ObjectKey& key, const kube::Pod& pod) {
+  std::string why_no_mirror;
+  ORLOP_ASSIGN(auto mirror, mirrors_.ensure(pod, why_no_mirror));
+  std::string other_uid;
+  Pass pass{key, {pod, 0}, {}, nullptr, {}, 0};
+  pass.is_static = true;
+  pass.mirror = std::move(mirror);
+  if (pass.mirror && pass.mirror->object.has_status()) {
+    *pass.stored.object.mutable_status() = pass.mirror->object.status();
+    if (pass.pod().status().phase().empty()) *pass.stored.object.mutable_status() = pod.status();
+  }
+  pass.memory = context_.registry.remember(key, pod.metadata().uid(), other_uid);
+  if (!other_uid.empty()) {
+    ORLOP_ASSIGN(const Outcome outcome, clean_up(key, other_uid));
+    return outcome.again_after_ns != 0 ? outcome : Outcome{1};
+  }
+  if (!pass.mirror && pass.memory->told.insert("mirror " + why_no_mirror).second) {
+    context_.host.log_warn("static pod " + key.text() + " has no mirror in the API: " + why_no_mirror);
+  }
+  ORLOP_TRY(pass.look_again(context_));
+  ORLOP_ASSIGN(const Outcome outcome, run(pass));
+  if (pass.mirror || outcome.again_after_ns != 0) return outcome;
+  return Outcome{kMirrorAgainNs};
+}
+
+Result<Outcome> PodController::end_static(const ObjectKey& key, const kube::Pod& pod) {
+  const std::string& uid = pod.metadata().uid();
+  std::string other_uid;
+  Pass pass{key, {pod, 0}, {}, nullptr, {}, 0};
+  pass.memory = context_.registry.remember(key, uid, other_uid);
+  if (other_uid.empty()) {
+    ORLOP_TRY(pass.look_again(context_));
+    if (!termination_.stop_all(pass, pod.spec().terminationgraceperiodseconds(), true)) return Outcome{};
+    ORLOP_TRY(clean_up(key, uid).status());
+  }
+  static_pods_->has_left(uid);
+  return Outcome{1};  // its successor, or its mirror
 }
 
 Result<Outcome> PodController::run(Pass& pass) {
@@ -165,6 +219,9 @@ Result<Outcome> PodController::terminate(Pass& pass) {
 
 Result<std::set<std::string>> PodController::uids() const {
   std::set<std::string> out;
+  if (static_pods_ != nullptr) {
+    ORLOP_ASSIGN(out, static_pods_->uids());
+  }
   for (const std::string& node : node_names_) {
     ORLOP_TRY(context_.pods.each("", "node/" + node, [&](const RecordView&, const kube::Pod& pod) {
       out.insert(pod.metadata().uid());
@@ -200,9 +257,11 @@ Status PodController::write_status(Pass& pass, const PodEnding* ending) {
   inputs.now_s = context_.host.wall_now_ns() / kSecondNs;
   inputs.ending = ending;
   *pass.stored.object.mutable_status() = make_status(inputs);
-  auto written = context_.pods.update_status(pass.stored);
+  if (pass.is_static && !pass.mirror) return Status::ok();
+  if (pass.mirror) *pass.mirror->object.mutable_status() = pass.pod().status();
+  auto written = context_.pods.update_status(pass.mirror ? *pass.mirror : pass.stored);
   if (!written) return written.status();
-  pass.stored = std::move(*written);
+  (pass.mirror ? *pass.mirror : pass.stored) = std::move(*written);
   return Status::ok();
 }
 
@@ -216,7 +275,12 @@ Status PodController::sweep() {
     if (uid != sandbox.labels().end())
       found[uid->second] = {sandbox.metadata().namespace_(), sandbox.metadata().name()};
   }
+  std::set<std::string> of_files;
+  if (static_pods_ != nullptr) {
+    ORLOP_ASSIGN(of_files, static_pods_->uids());
+  }
   for (const auto& [uid, key] : found) {
+    if (of_files.contains(uid)) continue;
     auto stored = context_.pods.get(key.name_space, key.name);
     if (!stored && stored.code() != Code::kNotFound) return stored.status();
     if (stored && stored->object.metadata().uid() == uid) continue;

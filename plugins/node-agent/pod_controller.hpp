@@ -15,6 +15,8 @@
 #include "plugins/node-agent/node_admission.hpp"
 #include "plugins/node-agent/pod_pass.hpp"
 #include "plugins/node-agent/sandbox.hpp"
+#include "plugins/node-agent/static_pods/mirror_pods.hpp"
+#include "plugins/node-agent/static_pods/static_pods.hpp"
 #include "plugins/node-agent/termination.hpp"
 #include "plugins/node-agent/volumes.hpp"
 
@@ -34,11 +36,16 @@ class PodController final : public Reconciler {
   [[nodiscard]] std::string_view name() const override { return "kubelet"; }
   [[nodiscard]] std::vector<std::string> kinds() const override { return {"pods"}; }
   [[nodiscard]] unsigned workers() const override { return context_.config.workers; }
+  void attach(KeyQueue& queue) override { context_.registry.set_queue(queue); }
   void observe(const ChangeView& change, KeyQueue& queue) override;
   Result<Outcome> reconcile(const ObjectKey& key) override;
 
   // The cgroups above the pods' own; what pods that are gone have left is removed. Once, before the first pod.
   Status prepare_node();
+  // Pods of this machine's own; before anything is reconciled. They outlive the controller's use.
+  void set_static_pods(StaticPods& pods) { static_pods_ = &pods; }
+  // These static pods have come, changed or gone. Any thread.
+  void static_changed(const std::set<ObjectKey>& keys) { context_.registry.wake(keys); }
   // Something happened to this container or sandbox; empty: to anything (look at every pod). Any thread.
   void runtime_changed(const std::string& container_id);
   // Stops pods that run here without standing in the store. Called at the start and now and then.
@@ -55,6 +62,10 @@ class PodController final : public Reconciler {
 
  private:
   [[nodiscard]] bool is_ours(const kube::Pod& pod) const;
+  // One that a file of this machine names: it runs whatever the API holds.
+  Result<Outcome> reconcile_static(const ObjectKey& key, const kube::Pod& pod);
+  // One that no file names any more: it ends with its grace.
+  Result<Outcome> end_static(const ObjectKey& key, const kube::Pod& pod);
   Result<Outcome> run(Pass& pass);
   Result<Outcome> refuse(Pass& pass, const Refused& refused);
   Result<Outcome> end(Pass& pass, const PodEnding& ending);
@@ -72,6 +83,8 @@ class PodController final : public Reconciler {
   Sandboxes sandboxes_;
   ContainerStart container_start_;
   Containers containers_;
+  MirrorPods mirrors_;
+  StaticPods* static_pods_ = nullptr;
 };
 
 }  // namespace orlop::agent

@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace orlop::agent {
@@ -48,6 +49,8 @@ struct Pass {
   std::shared_ptr<PodMemory> memory;
   std::map<std::string, WaitingReason> waiting;  // by container
   int64_t again_at_ns = 0;
+  bool is_static = false;                   // `stored` is from a file; its status goes to the mirror, if there is one
+  std::optional<Stored<kube::Pod>> mirror;  // of a static pod
 
   [[nodiscard]] const kube::Pod& pod() const { return stored.object; }
   void again_at(int64_t at_ns) {

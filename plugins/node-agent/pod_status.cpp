@@ -1,5 +1,7 @@
 #include "plugins/node-agent/pod_status.hpp"
 
+#include "plugins/node-agent/ephemeral.hpp"
+
 #include <algorithm>
 #include <vector>
 
@@ -231,6 +233,14 @@ PodStatus make_status(const StatusInputs& inputs) {
   }
   for (const Container& container : pod.spec().containers()) {
     *status.add_containerstatuses() = container_status(inputs, container, false, init_done);
+  }
+  status.clear_ephemeralcontainerstatuses();
+  for (const auto& ephemeral : pod.spec().ephemeralcontainers()) {
+    // Nothing asks whether it is ready, and nothing waits for it.
+    auto& entry = *status.add_ephemeralcontainerstatuses();
+    entry = container_status(inputs, as_container(ephemeral), false, true);
+    entry.set_ready(false);
+    entry.clear_started();
   }
   status.set_phase(phase_of(pod, status, init_done));
   if (inputs.ending != nullptr) fill_ending(inputs, status);

@@ -1,5 +1,6 @@
 #include "plugins/node-agent/sandbox.hpp"
 
+#include "orlop/kube/node_v1.hpp"
 #include "plugins/node-agent/files.hpp"
 #include "plugins/node-agent/pod_config.hpp"
 
@@ -37,6 +38,13 @@ Status Sandboxes::ensure(Pass& pass) {
   }
   cri::RunPodSandboxRequest request;
   *request.mutable_config() = sandbox_config(config, pod, attempt, machine.dns_servers, machine.dns_searches);
+  const auto handler = handler_of(pod);
+  if (!handler) {
+    context_.events.about(pod, EventType::kWarning, "FailedCreatePodSandBox",
+                          "Failed to create pod sandbox: " + handler.message());
+    return handler.status();
+  }
+  request.set_runtime_handler(*handler);
   if (!config.hollow) {
     ORLOP_TRY(make_folder(pod_log_folder(config, pod), 0755));
     const Status limited = context_.cgroups.prepare_pod(pod);
@@ -54,6 +62,16 @@ Status Sandboxes::ensure(Pass& pass) {
     return created.status();
   }
   return pass.look_again(context_);
+}
+
+Result<std::string> Sandboxes::handler_of(const kube::Pod& pod) const {
+  const std::string& name = pod.spec().runtimeclassname();
+  if (name.empty()) return std::string();
+  using RuntimeClass = k8s::io::api::node::v1::RuntimeClass;
+  const auto found = Objects<RuntimeClass>(context_.host).get("", name);
+  if (found) return found->object.handler();
+  if (found.code() != Code::kNotFound) return found.status();
+  return Status(Code::kNotFound, "runtimeclass.node.k8s.io \"" + name + "\" not found");
 }
 
 Status Sandboxes::stop_one(const std::string& id) {

@@ -23,6 +23,8 @@ class Sandboxes {
 
  private:
   Status stop_one(const std::string& id);
+  // What the pod's RuntimeClass names; empty: the runtime's default.
+  Result<std::string> handler_of(const kube::Pod& pod) const;
 
   AgentContext& context_;
   Volumes& volumes_;

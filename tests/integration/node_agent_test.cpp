@@ -1,12 +1,17 @@
 // Pods from the store to a runtime in memory and back: the runtime is runtime-hollow's own logic, on the test's clock.
+#include "orlop/kube/node_v1.hpp"
 #include "orlop/testing/fake_kernel.hpp"
+#include "orlop/v1/api.pb.h"
 #include "plugins/node-agent/pod_controller.hpp"
 #include "plugins/runtime-hollow/hollow_runtime.hpp"
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
+#include <fstream>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -14,6 +19,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <stdlib.h>
 
 namespace orlop::agent {
 namespace {
@@ -358,6 +364,127 @@ TEST_F(PodControllerTest, PullPolicies) {
   settle();
   EXPECT_EQ(calls("/PullImage"), 1u);
   EXPECT_EQ(pod().status().phase(), "Running");
+}
+
+TEST_F(PodControllerTest, AnEphemeralContainerRunsOnceWhateverItsPolicy) {
+  kube::Pod debugged = make_pod();
+  ends(debugged, "debugger", "1s", "1");
+  auto& ephemeral = *debugged.mutable_spec()->add_ephemeralcontainers();
+  ephemeral.set_targetcontainername("c");
+  ephemeral.mutable_ephemeralcontainercommon()->set_name("debugger");
+  ephemeral.mutable_ephemeralcontainercommon()->set_image("web");
+  ephemeral.mutable_ephemeralcontainercommon()->set_imagepullpolicy("IfNotPresent");
+  add(debugged);
+  settle();
+  // Its target has to run first; then it is tried again.
+  pass(11s);
+  ASSERT_EQ(pod().status().ephemeralcontainerstatuses_size(), 1);
+  pass(2s);
+  const auto& status = pod().status().ephemeralcontainerstatuses(0);
+  EXPECT_EQ(status.state().terminated().exitcode(), 1);
+  EXPECT_FALSE(status.ready());
+  EXPECT_EQ(pod().status().phase(), "Running");
+  EXPECT_TRUE(kube::is_ready(pod()));
+  pass(15s);
+  EXPECT_EQ(calls("/CreateContainer"), 2u);
+}
+
+TEST_F(PodControllerTest, ARuntimeClassNamesTheHandler) {
+  k8s::io::api::node::v1::RuntimeClass known;
+  known.mutable_metadata()->set_name("quick");
+  known.set_handler("crun");
+  ASSERT_TRUE(kernel_.create("runtimeclasses.node.k8s.io", known));
+  kube::Pod classed = make_pod();
+  classed.mutable_spec()->set_runtimeclassname("quick");
+  add(classed);
+  settle();
+  std::string handler;
+  for (const auto& call : kernel_.calls()) {
+    cri::RunPodSandboxRequest request;
+    if (call.target.method().ends_with("/RunPodSandbox") && request.ParseFromString(call.payload))
+      handler = request.runtime_handler();
+  }
+  EXPECT_EQ(handler, "crun");
+  ASSERT_TRUE(kernel_.remove("pods", "default", "p"));
+  ASSERT_TRUE(kernel_.remove("runtimeclasses.node.k8s.io", "", "quick"));
+  settle();
+  add(classed);
+  settle();
+  EXPECT_EQ(pod().status().phase(), "Pending");
+  EXPECT_EQ(calls("/RunPodSandbox"), 1u);
+  EXPECT_TRUE(event_reasons().contains("FailedCreatePodSandBox"));
+}
+
+class StaticPodTest : public PodControllerTest {
+ protected:
+  StaticPodTest() {
+    kernel_.provide("api", [](const v1::CallTarget&, const std::string& payload, testing::FakeKernel::Reply reply) {
+      v1::AdmitRequest request;
+      request.ParseFromString(payload);
+      v1::AdmitResponse answer;
+      answer.add_verdicts()->set_value(request.reviews(0).write().value());
+      reply(answer.SerializeAsString());
+    });
+    agent_->set_static_pods(files_);
+  }
+  ~StaticPodTest() override { std::filesystem::remove_all(folder_); }
+  static std::string make_folder() {
+    char name[] = "/tmp/orlop-static-XXXXXX";
+    return ::mkdtemp(name);
+  }
+  void write(const std::string& image) {
+    std::ofstream(folder_ + "/web.yaml")
+        << "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec:\n  terminationGracePeriodSeconds: 30\n"
+           "  restartPolicy: Always\n  containers: [{name: c, imagePullPolicy: IfNotPresent, image: " +
+               image + "}]\n";
+    files_.read();
+  }
+  std::optional<kube::Pod> mirror() {
+    auto stored = kernel_.get<kube::Pod>("pods", "default", "web-n1");
+    return stored ? std::optional(std::move(*stored)) : std::nullopt;
+  }
+
+  std::string folder_ = make_folder();
+  StaticPods files_{kernel_.host(), folder_, "n1",
+                    [this](const std::set<ObjectKey>& keys) { agent_->static_changed(keys); }};
+};
+
+TEST_F(StaticPodTest, RunsWhateverTheApiHolds) {
+  write("web");
+  settle();
+  ASSERT_TRUE(mirror());
+  EXPECT_EQ(mirror()->status().phase(), "Running");
+  EXPECT_TRUE(kube::is_ready(*mirror()));
+  EXPECT_EQ(runtime_->sandbox_count(), 1u);
+  // Its mirror comes back; nothing of it is restarted.
+  ASSERT_TRUE(kernel_.remove("pods", "default", "web-n1"));
+  settle();
+  ASSERT_TRUE(mirror());
+  EXPECT_EQ(mirror()->status().phase(), "Running");
+  EXPECT_EQ(calls("/CreateContainer"), 1u);
+  ASSERT_TRUE(agent_->sweep());
+  settle();
+  EXPECT_EQ(runtime_->sandbox_count(), 1u);
+}
+
+TEST_F(StaticPodTest, AChangedFileIsAnotherPodAndARemovedOneEnds) {
+  write("web");
+  settle();
+  const std::string first = mirror()->metadata().annotations().at(kConfigMirror);
+  write("other");
+  settle();
+  ASSERT_TRUE(mirror());
+  EXPECT_NE(mirror()->metadata().annotations().at(kConfigMirror), first);
+  EXPECT_EQ(mirror()->spec().containers(0).image(), "other");
+  EXPECT_EQ(mirror()->status().phase(), "Running");
+  EXPECT_EQ(calls("/StopContainer"), 1u);
+  EXPECT_EQ(runtime_->sandbox_count(), 1u);
+  std::filesystem::remove(folder_ + "/web.yaml");
+  files_.read();
+  settle();
+  EXPECT_FALSE(mirror());
+  EXPECT_EQ(calls("/StopContainer"), 2u);
+  EXPECT_EQ(runtime_->sandbox_count(), 0u);
 }
 
 }  // namespace

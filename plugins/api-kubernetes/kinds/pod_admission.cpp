@@ -172,8 +172,8 @@ template <typename Resources>
 bool same_resources(const Resources& a, const Resources& b) {
   return a.size() == b.size() && std::all_of(a.begin(), a.end(), [&](const auto& entry) {
            const auto found = b.find(entry.first);
-           return found != b.end() && kube::quantity_milli(found->second.string()) ==
-                                          kube::quantity_milli(entry.second.string());
+           return found != b.end() &&
+                  kube::quantity_milli(found->second.string()) == kube::quantity_milli(entry.second.string());
          });
 }
 
@@ -206,9 +206,9 @@ Status admit_runtime_class(corev1::Pod* pod, const ObjectReader& reader) {
     (*spec->mutable_nodeselector())[key] = value;
   }
   for (const auto& toleration : runtime.scheduling().tolerations()) {
-    const bool has = std::any_of(
-        spec->tolerations().begin(), spec->tolerations().end(),
-        [&](const auto& known) { return known.SerializeAsString() == toleration.SerializeAsString(); });
+    const bool has = std::any_of(spec->tolerations().begin(), spec->tolerations().end(), [&](const auto& known) {
+      return known.SerializeAsString() == toleration.SerializeAsString();
+    });
     if (!has) *spec->add_tolerations() = toleration;
   }
   return Status::ok();

@@ -42,8 +42,8 @@ Result<std::string> pick_container(const core::Pod& pod, std::string_view asked)
     auto found = pod.metadata().annotations().find("kubectl.kubernetes.io/default-container");
     if (found != pod.metadata().annotations().end()) return found->second;
     if (pod.spec().containers_size() == 1) return pod.spec().containers(0).name();
-    std::string message = "a container name must be specified for pod " + pod.metadata().name() +
-                          ", choose one of: [" + names(pod.spec().containers()) + "]";
+    std::string message = "a container name must be specified for pod " + pod.metadata().name() + ", choose one of: [" +
+                          names(pod.spec().containers()) + "]";
     if (!pod.spec().initcontainers().empty())
       message += " or one of the init containers: [" + names(pod.spec().initcontainers()) + "]";
     return Status(Code::kBadRequest, std::move(message));

@@ -5,7 +5,6 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <ctime>
 #include <filesystem>
 
 #include <fcntl.h>
@@ -124,25 +123,6 @@ Status pack_log(const std::string& path) {
   }
   if (::unlink(path.c_str()) != 0) return failed("remove", path);
   return Status::ok();
-}
-
-std::optional<int64_t> parse_log_time(std::string_view text) {
-  std::tm parts{};
-  const std::string copy(text);
-  const char* rest = ::strptime(copy.c_str(), "%Y-%m-%dT%H:%M:%S", &parts);
-  if (rest == nullptr) return std::nullopt;
-  int64_t nanos = 0;
-  if (*rest == '.') {
-    int64_t unit = 100'000'000;
-    for (++rest; *rest >= '0' && *rest <= '9'; ++rest, unit /= 10) nanos += (*rest - '0') * unit;
-  }
-  int64_t offset_s = 0;
-  if (*rest == '+' || *rest == '-') {
-    int hours = 0, minutes = 0;
-    if (std::sscanf(rest + 1, "%2d:%2d", &hours, &minutes) != 2) return std::nullopt;
-    offset_s = (hours * 3600 + minutes * 60) * (*rest == '-' ? -1 : 1);
-  }
-  return (static_cast<int64_t>(::timegm(&parts)) - offset_s) * 1'000'000'000 + nanos;
 }
 
 }  // namespace orlop::agent

@@ -13,7 +13,6 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include <sys/types.h>
@@ -53,8 +52,5 @@ int64_t count_lines(const std::string& path);
 // Packs the file with gzip beside itself, keeping its time, and removes it. kUnavailable: the disk's own words; then
 // the file is as it was.
 Status pack_log(const std::string& path);
-
-// Nanoseconds since 1970 of "2026-11-22T19:00:00.123456789Z" or with an offset; nothing when it is not one.
-std::optional<int64_t> parse_log_time(std::string_view text);
 
 }  // namespace orlop::agent

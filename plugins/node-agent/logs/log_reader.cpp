@@ -1,5 +1,6 @@
 #include "plugins/node-agent/logs/log_reader.hpp"
 
+#include "orlop/rfc3339.hpp"
 #include "plugins/node-agent/logs/log_files.hpp"
 
 #include <algorithm>
@@ -106,7 +107,7 @@ class LineFilter {
     const std::string_view time = text.substr(0, stream);
     last_time_ = time;
     if (options_.since_unix_ns) {
-      const auto at = parse_log_time(time);
+      const auto at = parse_rfc3339_ns(time);
       if (at && *at < *options_.since_unix_ns) return;
     }
     const bool whole = text.substr(tag + 1, content - tag - 1).starts_with('F');
@@ -239,12 +240,12 @@ class LogWalk {
       for (auto log = own + 1; log != rotated.end(); ++log) out.push_back(log->path);
       return out;
     }
-    const auto last = parse_log_time(filter_.last_time());
+    const auto last = parse_rfc3339_ns(filter_.last_time());
     if (!last) return out;
     for (const RotatedLog& log : rotated) {
       auto source = LogSource::open(log.path);
       const auto line = source ? source->line() : std::nullopt;
-      const auto first = line ? parse_log_time(line->substr(0, line->find(' '))) : std::nullopt;
+      const auto first = line ? parse_rfc3339_ns(line->substr(0, line->find(' '))) : std::nullopt;
       if (first && *first > *last) out.push_back(log.path);
     }
     return out;

@@ -1,4 +1,5 @@
 // One container's log as it is read.
+#include "orlop/rfc3339.hpp"
 #include "plugins/node-agent/logs/log_files.hpp"
 #include "plugins/node-agent/logs/log_reader.hpp"
 
@@ -64,7 +65,7 @@ TEST_F(LogTest, TailSinceAndLimit) {
   options_.tail_lines = 100;
   EXPECT_EQ(read_all().size(), 60u);
   options_.tail_lines.reset();
-  options_.since_unix_ns = *parse_log_time("2024-01-01T00:00:07Z");
+  options_.since_unix_ns = *parse_rfc3339_ns("2024-01-01T00:00:07Z");
   EXPECT_EQ(read_all(), "line7\nline8\nline9\n");
   options_.since_unix_ns.reset();
   options_.limit_bytes = 8;
@@ -105,9 +106,9 @@ TEST_F(LogTest, EndsWhenItIsToldTo) {
 }
 
 TEST(LogTime, WithFractionsAndOffsets) {
-  EXPECT_EQ(*parse_log_time("1970-01-01T00:00:01.000000002Z"), kSecondNs + 2);
-  EXPECT_EQ(*parse_log_time("1970-01-01T02:00:00+02:00"), 0);
-  EXPECT_FALSE(parse_log_time("yesterday"));
+  EXPECT_EQ(*parse_rfc3339_ns("1970-01-01T00:00:01.000000002Z"), kSecondNs + 2);
+  EXPECT_EQ(*parse_rfc3339_ns("1970-01-01T02:00:00+02:00"), 0);
+  EXPECT_FALSE(parse_rfc3339_ns("yesterday"));
 }
 
 }  // namespace

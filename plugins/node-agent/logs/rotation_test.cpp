@@ -1,4 +1,5 @@
 // Rotation against a runtime of the test's, reading across what it leaves, and last words.
+#include "orlop/rfc3339.hpp"
 #include "orlop/testing/fake_kernel.hpp"
 #include "plugins/node-agent/logs/log_files.hpp"
 #include "plugins/node-agent/logs/log_reader.hpp"
@@ -130,7 +131,7 @@ TEST_F(RotationTest, KeepsSoManyPacksThemAndReadsAcrossAll) {
     EXPECT_EQ(read(options), expected) << tail;
   }
   options.tail_lines.reset();
-  options.since_unix_ns = *parse_log_time("2026-01-01T00:00:09Z");
+  options.since_unix_ns = *parse_rfc3339_ns("2026-01-01T00:00:09Z");
   EXPECT_EQ(read(options), "line9\nline10\nline11\nline12\n");
   options.limit_bytes = 8;
   EXPECT_EQ(read(options), "line9\nli");

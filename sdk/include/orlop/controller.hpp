@@ -49,6 +49,9 @@ class Reconciler {
   // The kinds that observe() wants to see.
   [[nodiscard]] virtual std::vector<std::string> kinds() const = 0;
   [[nodiscard]] virtual bool wants_previous() const { return false; }
+  // The queue that observe() is given, for keys that come from elsewhere. Once, before anything else; it outlives the
+  // reconciler's use.
+  virtual void attach(KeyQueue& queue) { (void)queue; }
   // Adds to the queue whatever this change concerns. Quick: no write, no call.
   virtual void observe(const ChangeView& change, KeyQueue& queue) = 0;
   // Everything that was observed is void; all existing objects come again.
@@ -71,6 +74,7 @@ class ControllerSet {
     auto entry = std::make_unique<Entry>();
     Entry* raw = entry.get();
     entry->reconciler = std::move(reconciler);
+    entry->reconciler->attach(entry->queue);
     entry->watch = std::make_unique<Watch>(
         host_, WatchOptions{entry->reconciler->kinds(), entry->reconciler->wants_previous()},
         [raw](const ChangeView& change) { raw->reconciler->observe(change, raw->queue); },
