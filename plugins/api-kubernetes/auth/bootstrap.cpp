@@ -52,6 +52,8 @@ constexpr RuleRow kView[] = {
     {kRead, "networking.k8s.io", "ingresses,ingresses/status,networkpolicies"},
 };
 
+constexpr RuleRow kMetricsReader[] = {{kRead, "metrics.k8s.io", "nodes,pods"}};
+
 constexpr RuleRow kEdit[] = {
     {kRead, "-", "pods/attach,pods/exec,pods/portforward,pods/proxy,secrets,services/proxy"},
     {"impersonate", "-", "serviceaccounts"},
@@ -218,6 +220,7 @@ std::vector<BootstrapObject> bootstrap_access() {
   builder.cluster_role("system:aggregate-to-view", kToView, kView);
   builder.cluster_role("system:aggregate-to-edit", kToEdit, kEdit);
   builder.cluster_role("system:aggregate-to-admin", kToAdmin, kAdmin);
+  builder.cluster_role("system:aggregated-metrics-reader", kToView, kMetricsReader);
   // Aggregated roles are not looked into again: each names all that it gathers.
   builder.aggregated_role("view", {kToView}, kToEdit);
   builder.aggregated_role("edit", {kToEdit, kToView}, kToAdmin);

@@ -16,6 +16,29 @@ constexpr kube::Kind kPluginKind = {
     {},          {},   false,    "",           {},        kube::kVerbGet | kube::kVerbList,
     false,       "",   "",       true,         false,     false};
 
+// Computed, not stored: what nodes and pods use (metrics_api/).
+constexpr kube::Kind metrics_kind(std::string_view kind, std::string_view list_kind, std::string_view plural,
+                                  bool namespaced) {
+  return {"metrics.k8s.io",
+          "v1beta1",
+          kind,
+          list_kind,
+          plural,
+          "",
+          {},
+          {},
+          namespaced,
+          "",
+          {},
+          kube::kVerbGet | kube::kVerbList,
+          false,
+          "",
+          "",
+          true,
+          false,
+          false};
+}
+
 std::string quoted(std::string_view text) {
   return "\"" + std::string(text) + "\"";
 }
@@ -40,6 +63,8 @@ std::string response_kind(std::string_view group, std::string_view version, std:
 
 std::vector<kube::Kind> served() {
   std::vector<kube::Kind> kinds(kube::kinds().begin(), kube::kinds().end());
+  kinds.push_back(metrics_kind("NodeMetrics", "NodeMetricsList", "nodes", false));
+  kinds.push_back(metrics_kind("PodMetrics", "PodMetricsList", "pods", true));
   kinds.push_back(kPluginKind);
   return kinds;
 }

@@ -2,6 +2,7 @@
 
 #include "orlop/kube/json.hpp"
 #include "plugins/api-kubernetes/discovery/plugins.hpp"
+#include "plugins/api-kubernetes/metrics_api/metrics_api.hpp"
 
 #include <optional>
 
@@ -73,6 +74,7 @@ bool Paths::is_public(std::string_view path) const {
 }
 
 bool Paths::serves_resource(const rest::RequestInfo& info) const {
+  if (metrics_api::serves(info)) return true;
   return info.group == "orlop.dev" && info.version == "v1" && info.resource == "plugins" && info.name_space.empty() &&
          (info.subresource.empty() || info.subresource == "log" || info.subresource == "restart");
 }
@@ -143,7 +145,11 @@ void Paths::answer_health(Call& call, std::string_view path) {
 
 Task<void> Paths::handle_path(Call& call) {
   if (call.info.is_resource) {
-    co_await answer_plugins(call);
+    if (metrics_api::serves(call.info)) {
+      co_await metrics_api::answer(call);
+    } else {
+      co_await answer_plugins(call);
+    }
     co_return;
   }
   std::string_view path = call.info.path;
