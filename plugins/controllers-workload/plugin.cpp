@@ -2,6 +2,7 @@
 #include "orlop/plugin.hpp"
 
 #include "orlop/controller.hpp"
+#include "plugins/controllers-workload/autoscaling/autoscaler.hpp"
 #include "plugins/controllers-workload/daemonset/daemonset.hpp"
 #include "plugins/controllers-workload/deployment/deployment.hpp"
 #include "plugins/controllers-workload/disruption/disruption.hpp"
@@ -27,6 +28,10 @@ class WorkloadControllers final : public Plugin {
         host(), static_cast<unsigned>(config.integer("replicationcontroller_workers", 1))));
     controllers_.add(std::make_unique<StatefulSetController>(
         host(), static_cast<unsigned>(config.integer("statefulset_workers", 2))));
+    AutoscalerOptions autoscaling;
+    autoscaling.workers = static_cast<unsigned>(config.integer("autoscaler_workers", 2));
+    autoscaling.period_seconds = config.integer("autoscaler_period_seconds", 15);
+    controllers_.add(std::make_unique<AutoscalerController>(host(), autoscaling));
     controllers_.add(std::make_unique<DisruptionController>(host()));
     controllers_.add(std::make_unique<StaleTargets>(host()));
     controllers_.add(

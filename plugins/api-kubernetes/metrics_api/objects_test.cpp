@@ -19,7 +19,7 @@ TEST(MetricsObjects, AreWordedAsTheMetricsServersAre) {
   EXPECT_EQ(json,
             R"({"kind":"PodMetrics","apiVersion":"metrics.k8s.io/v1beta1","metadata":{"name":"web",)"
             R"("namespace":"default","creationTimestamp":"2023-11-14T22:13:20Z"},"timestamp":"2023-11-14T22:13:20Z",)"
-            R"("window":"10s","containers":[{"name":"c","usage":{"cpu":"0","memory":"1000"}},)"
+            R"("window":"10s","containers":[{"name":"c","usage":{"cpu":"0","memory":"1k"}},)"
             R"({"name":"d","usage":{"cpu":"5n","memory":"1536"}}]})");
   EXPECT_EQ(list_json("PodMetricsList", {"{}", "{}"}),
             R"({"kind":"PodMetricsList","apiVersion":"metrics.k8s.io/v1beta1","metadata":{},"items":[{},{}]})"
