@@ -122,6 +122,22 @@ Result<autoscaling::Scale> wanted_scale(const Call& call, const std::string& bod
   return wanted;
 }
 
+// What the body says of its name and namespace must be what the path says.
+Status check_key(const Call& call, const autoscaling::Scale& scale) {
+  const std::string& name = scale.metadata().name();
+  const std::string& name_space = scale.metadata().namespace_();
+  if (!name.empty() && name != call.info.name) {
+    return {Code::kBadRequest, "the name of the object (" + name + ") does not match the name on the URL (" +
+                                   std::string(call.info.name) + ")"};
+  }
+  if (!name_space.empty() && name_space != call.info.name_space) {
+    return {Code::kBadRequest, "the namespace of the object (" + name_space +
+                                   ") does not match the namespace on the request (" +
+                                   std::string(call.info.name_space) + ")"};
+  }
+  return Status::ok();
+}
+
 }  // namespace
 
 Task<void> handle_scale(Call& call) {
@@ -136,6 +152,7 @@ Task<void> handle_scale(Call& call) {
   const Call* asked = &call;
   MakeObject make = [asked, &body](const Current& current) -> Result<MessagePtr> {
     ORLOP_ASSIGN(autoscaling::Scale wanted, wanted_scale(*asked, body, current));
+    ORLOP_TRY(check_key(*asked, wanted));
     if (wanted.spec().replicas() < 0) {
       std::string message =
           "Invalid value: " + std::to_string(wanted.spec().replicas()) + ": must be greater than or equal to 0";
@@ -146,12 +163,13 @@ Task<void> handle_scale(Call& call) {
     MessagePtr workload = read_stored(*asked->entry, current.value, 0);
     if (!workload) return Status(Code::kInternal, "the stored object cannot be read");
     set_replicas(*workload, wanted.spec().replicas());
-    const std::string& version = wanted.metadata().resourceversion();
-    if (!version.empty()) {
-      auto* metadata = dynamic_cast<meta_v1::ObjectMeta*>(
-          workload->GetReflection()->MutableMessage(workload.get(), asked->entry->metadata));
-      metadata->set_resourceversion(version);
+    // Preconditions, where the scale has them.
+    auto* metadata = dynamic_cast<meta_v1::ObjectMeta*>(
+        workload->GetReflection()->MutableMessage(workload.get(), asked->entry->metadata));
+    if (!wanted.metadata().resourceversion().empty()) {
+      metadata->set_resourceversion(wanted.metadata().resourceversion());
     }
+    if (!wanted.metadata().uid().empty()) metadata->set_uid(wanted.metadata().uid());
     return workload;
   };
   // The workload's own rules hold for what a scale changes in it.
