@@ -1,6 +1,7 @@
 // rollout: status, history, undo, restart, pause and resume.
 #include "cli/commands/pods_of.hpp"
 #include "cli/commands/registry.hpp"
+#include "cli/commands/revisions.hpp"
 #include "cli/commands/watching.hpp"
 #include "cli/output/describe.hpp"
 #include "cli/output/table.hpp"
@@ -8,7 +9,6 @@
 #include <algorithm>
 #include <cstdlib>
 #include <ctime>
-#include <map>
 
 namespace orlop::cli {
 namespace {
@@ -18,14 +18,6 @@ using client::map_of;
 using client::number_of;
 using client::pick;
 using client::text_of;
-
-constexpr char kRevision[] = "deployment.kubernetes.io/revision";
-constexpr char kCause[] = "kubernetes.io/change-cause";
-
-std::string annotation(const json::value& object, std::string_view name) {
-  const auto* found = map_of(object, "metadata.annotations").if_contains(name);
-  return found == nullptr ? std::string() : client::scalar_text(*found);
-}
 
 Result<ObjectRef> one_ref(Session& session) {
   ORLOP_ASSIGN(const auto refs, session.refs_of(session.args.words));
@@ -100,10 +92,20 @@ Progress stateful_set_progress(const json::value& object) {
   }
   const auto wanted = number_of(object, "spec.replicas", 1);
   const auto ready = number_of(object, "status.readyReplicas");
+  const auto updated = number_of(object, "status.updatedReplicas");
   if (ready < wanted) return {"Waiting for " + std::to_string(wanted - ready) + " pods to be ready...\n", false, {}};
+  if (pick(object, "spec.updateStrategy.rollingUpdate") != nullptr) {
+    const auto due = wanted - number_of(object, "spec.updateStrategy.rollingUpdate.partition");
+    if (updated < due) {
+      return {"Waiting for partitioned roll out to finish: " + std::to_string(updated) + " out of " +
+                  std::to_string(due) + " new pods have been updated...\n",
+              false,
+              {}};
+    }
+    return {"partitioned roll out complete: " + std::to_string(updated) + " new pods have been updated...\n", true, {}};
+  }
   if (text_of(object, "status.updateRevision") != text_of(object, "status.currentRevision")) {
-    return {"waiting for statefulset rolling update to complete " +
-                std::to_string(number_of(object, "status.updatedReplicas")) + " pods at revision " +
+    return {"waiting for statefulset rolling update to complete " + std::to_string(updated) + " pods at revision " +
                 text_of(object, "status.updateRevision") + "...\n",
             false,
             {}};
@@ -117,9 +119,7 @@ Progress stateful_set_progress(const json::value& object) {
 Outcome status(Session& session) {
   ORLOP_ASSIGN(const auto ref, one_ref(session));
   const auto& kind = ref.info->kind;
-  if (kind != "Deployment" && kind != "DaemonSet" && kind != "StatefulSet") {
-    return user_error("no status viewer has been implemented for " + kind);
-  }
+  if (!has_rollouts(*ref.info)) return user_error("no status viewer has been implemented for " + kind);
   const auto progress_of = [&](const json::value& object) {
     if (kind == "Deployment") return deployment_progress(object, ref.name);
     return kind == "DaemonSet" ? daemon_set_progress(object, ref.name) : stateful_set_progress(object);
@@ -127,7 +127,9 @@ Outcome status(Session& session) {
   const auto scope = session.scope_of(*ref.info);
   const bool watch = session.args.text("watch") == "true";
   ORLOP_ASSIGN(const auto present, session.get(ref.info->path(scope, ref.name)));
-  (void)present;
+  if (kind != "Deployment" && text_of(present, "spec.updateStrategy.type") != "RollingUpdate") {
+    return user_error("rollout status is only available for RollingUpdate strategy type");
+  }
   std::string last;
   Status failure;
   ORLOP_ASSIGN(const auto end,
@@ -146,49 +148,35 @@ Outcome status(Session& session) {
   return 0;
 }
 
-// The replica sets that the deployment controls, by revision.
-Result<std::map<int64_t, json::value>> revisions_of(Session& session, const json::value& deployment) {
-  ORLOP_ASSIGN(const auto* sets, session.find_kind("replicasets.apps"));
-  const auto* selector = pick(deployment, "spec.selector");
-  const auto query = query_of({{"labelSelector", selector == nullptr ? "" : selector_text(*selector)}});
-  ORLOP_ASSIGN(const auto list, session.get(sets->path(text_of(deployment, "metadata.namespace")) + query));
-  std::map<int64_t, json::value> out;
-  for (const auto& set : list_of(list, "items")) {
-    if (controller_of(set) != "Deployment/" + text_of(deployment, "metadata.name")) continue;
-    const auto revision = std::atoll(annotation(set, kRevision).c_str());
-    if (revision > 0) out[revision] = set;
-  }
-  return out;
-}
-
-Result<ObjectRef> one_deployment(Session& session, const std::string& refusal) {
+// What may be rolled back, for the refusal of anything else.
+Result<ObjectRef> one_with_history(Session& session, const std::string& refusal) {
   ORLOP_ASSIGN(auto ref, one_ref(session));
-  if (ref.info->kind != "Deployment") return user_error(refusal + ref.info->kind);
+  if (!has_rollouts(*ref.info)) return user_error(refusal + ref.info->kind);
   return ref;
 }
 
 Outcome history(Session& session) {
-  ORLOP_ASSIGN(const auto ref, one_deployment(session, "no history viewer has been implemented for "));
-  ORLOP_ASSIGN(const auto deployment, session.get(ref.info->path(session.scope_of(*ref.info), ref.name)));
-  ORLOP_ASSIGN(const auto revisions, revisions_of(session, deployment));
+  ORLOP_ASSIGN(const auto ref, one_with_history(session, "no history viewer has been implemented for "));
+  ORLOP_ASSIGN(const auto object, session.get(ref.info->path(session.scope_of(*ref.info), ref.name)));
+  ORLOP_ASSIGN(const auto revisions, revisions_of(session, *ref.info, object));
   const auto wanted = session.args.number("revision");
   auto& out = session.io.out;
   const auto title = display_name(*ref.info, ref.name);
   if (wanted > 0) {
     const auto found = revisions.find(wanted);
     if (found == revisions.end()) return user_error("unable to find the specified revision");
-    json::value shown = *pick(found->second, "spec.template");
-    const auto cause = annotation(found->second, kCause);
-    if (!cause.empty()) client::make_map(shown, "metadata.annotations")[kCause] = cause;
+    json::value shown = found->second.pod_template;
+    if (ref.info->kind == "Deployment" && !found->second.cause.empty()) {
+      client::make_map(shown, "metadata.annotations")[kChangeCause] = found->second.cause;
+    }
     DescribeText text;
     describe_pod_template(shown, text);
     out << title << " with revision #" << wanted << '\n' << text.unaligned() << '\n';
     return 0;
   }
   std::string table = "REVISION\tCHANGE-CAUSE\n";
-  for (const auto& [revision, set] : revisions) {
-    const auto cause = annotation(set, kCause);
-    table += std::to_string(revision) + "\t" + (cause.empty() ? "<none>" : cause) + "\n";
+  for (const auto& [number, revision] : revisions) {
+    table += std::to_string(number) + "\t" + (revision.cause.empty() ? "<none>" : revision.cause) + "\n";
   }
   if (revisions.empty()) {
     out << title << " No rollout history found.\n";
@@ -198,41 +186,47 @@ Outcome history(Session& session) {
   return 0;
 }
 
+// The patch that puts a Deployment's revision back, with its cause; the controller's own notes stay.
+json::value deployment_patch(const json::value& deployment, const Revision& revision) {
+  json::object annotations = map_of(deployment, "metadata.annotations");
+  annotations.erase(kChangeCause);
+  if (!revision.cause.empty()) annotations[kChangeCause] = revision.cause;
+  return json::array{json::object{{"op", "replace"}, {"path", "/spec/template"}, {"value", revision.pod_template}},
+                     json::object{{"op", "add"}, {"path", "/metadata/annotations"}, {"value", annotations}}};
+}
+
 Outcome undo(Session& session) {
-  ORLOP_ASSIGN(const auto ref, one_deployment(session, "no rollbacker has been implemented for "));
+  ORLOP_ASSIGN(const auto ref, one_with_history(session, "no rollbacker has been implemented for "));
+  const bool is_deployment = ref.info->kind == "Deployment";
   const auto path = ref.info->path(session.scope_of(*ref.info), ref.name);
-  ORLOP_ASSIGN(const auto deployment, session.get(path));
-  if (client::flag_of(deployment, "spec.paused")) {
+  ORLOP_ASSIGN(const auto object, session.get(path));
+  if (client::flag_of(object, "spec.paused")) {
     return user_error(
         "you cannot rollback a paused deployment; resume it first with 'orlop rollout resume' and try again");
   }
-  ORLOP_ASSIGN(const auto revisions, revisions_of(session, deployment));
+  ORLOP_ASSIGN(const auto revisions, revisions_of(session, *ref.info, object));
   auto wanted = session.args.number("to-revision");
   if (wanted < 0) return user_error("revision out of range: " + std::to_string(wanted));
   if (wanted == 0) {
-    if (revisions.size() < 2) return user_error("no rollout history found for deployment \"" + ref.name + "\"");
+    if (revisions.size() < 2) {
+      return user_error(is_deployment ? "no rollout history found for deployment \"" + ref.name + "\""
+                                      : "no last revision to roll back to");
+    }
     wanted = std::next(revisions.rbegin())->first;
   }
   const auto found = revisions.find(wanted);
   if (found == revisions.end())
     return user_error("unable to find specified revision " + std::to_string(wanted) + " in history");
-  json::value pod_template = *pick(found->second, "spec.template");
-  client::make_map(pod_template, "metadata.labels").erase("pod-template-hash");
-  if (pod_template == *pick(deployment, "spec.template")) {
-    return print_result(session, *ref.info, deployment,
+  if (found->second.pod_template == plain_template(*pick(object, "spec.template"))) {
+    return print_result(session, *ref.info, object,
                         "skipped rollback (current template already matches revision " + std::to_string(wanted) + ")");
   }
-  // The cause of the old revision is that of the new one; the controller's own notes stay.
-  json::object annotations = map_of(deployment, "metadata.annotations");
-  annotations.erase(kCause);
-  const auto cause = annotation(found->second, kCause);
-  if (!cause.empty()) annotations[kCause] = cause;
-  const json::value patch =
-      json::array{json::object{{"op", "replace"}, {"path", "/spec/template"}, {"value", pod_template}},
-                  json::object{{"op", "add"}, {"path", "/metadata/annotations"}, {"value", annotations}}};
-  if (session.args.text("dry-run") == "client") return print_result(session, *ref.info, deployment, "rolled back");
+  if (session.args.text("dry-run") == "client") return print_result(session, *ref.info, object, "rolled back");
   const auto query = query_of({{"dryRun", session.args.text("dry-run") == "server" ? "All" : ""}});
-  ORLOP_ASSIGN(const auto done, session.send("PATCH", path + query, patch, "", "application/json-patch+json"));
+  const json::value patch = is_deployment ? deployment_patch(object, found->second) : found->second.patch;
+  ORLOP_ASSIGN(const auto done,
+               session.send("PATCH", path + query, patch, "",
+                            is_deployment ? "application/json-patch+json" : "application/strategic-merge-patch+json"));
   return print_result(session, *ref.info, done, "rolled back");
 }
 
@@ -244,6 +238,13 @@ Outcome change(Session& session, const json::value& patch, const std::string& ve
 }
 
 Outcome restart(Session& session) {
+  ORLOP_ASSIGN(const auto ref, one_ref(session));
+  const auto title = ref.info->resource_name() + " \"" + ref.name + "\" ";
+  if (!has_rollouts(*ref.info)) return user_error(title + "restarting is not supported");
+  ORLOP_ASSIGN(const auto object, session.get(ref.info->path(session.scope_of(*ref.info), ref.name)));
+  if (client::flag_of(object, "spec.paused")) {
+    return user_error(title + "can't restart paused deployment (run rollout resume first)");
+  }
   char now[32];
   const std::time_t seconds = std::time(nullptr);
   std::tm tm{};
@@ -252,6 +253,12 @@ Outcome restart(Session& session) {
   json::value patch = json::object();
   client::make_map(patch, "spec.template.metadata.annotations")["kubectl.kubernetes.io/restartedAt"] = now;
   return change(session, patch, "restarted");
+}
+
+Result<ObjectRef> one_deployment(Session& session, const std::string& refusal) {
+  ORLOP_ASSIGN(auto ref, one_ref(session));
+  if (ref.info->kind != "Deployment") return user_error(refusal + ref.info->kind);
+  return ref;
 }
 
 Outcome set_paused(Session& session, bool paused) {
