@@ -2,6 +2,7 @@
 
 #include "orlop/names.hpp"
 #include "orlop/serialize.hpp"
+#include "plugins/controllers-workload/config-restart/references.hpp"
 
 #include <utility>
 
@@ -38,6 +39,7 @@ kube::Pod pod_from_template(const PodTemplateSpec& pod_template, const std::stri
   *metadata.mutable_labels() = pod_template.metadata().labels();
   *metadata.mutable_annotations() = pod_template.metadata().annotations();
   *metadata.mutable_finalizers() = pod_template.metadata().finalizers();
+  use_snapshots(snapshots_of(pod_template), *pod.mutable_spec());
   metadata.set_namespace_(name_space);
   *metadata.add_ownerreferences() = controller;
   return pod;
@@ -82,13 +84,18 @@ namespace {
 // Writes what `write_of` gives for each pod, and tells of each that was written.
 Status write_pods(const Host& host, size_t count, const std::function<v1::Write(size_t)>& write_of,
                   const std::function<void(size_t)>& written, const std::optional<v1::Precondition>& only_if) {
+  int most = kWritesPerCommit;
   for (size_t done = 0; done < count;) {
-    const size_t first = done;
     v1::CommitRequest request;
     if (only_if) *request.add_preconditions() = *only_if;
-    for (; done < count && request.writes_size() < kWritesPerCommit; ++done) *request.add_writes() = write_of(done);
-    ORLOP_TRY(host.commit_wait(request).status());
-    for (size_t i = first; i < done; ++i) written(i);
+    for (size_t i = done; i < count && request.writes_size() < most; ++i) *request.add_writes() = write_of(i);
+    const Status status = host.commit_wait(request).status();
+    if (status.code() == Code::kForbidden && most > 1) {
+      most = 1;  // a quota may have room for some of them
+      continue;
+    }
+    ORLOP_TRY(status);
+    for (int i = 0; i < request.writes_size(); ++i) written(done++);
   }
   return Status::ok();
 }

@@ -34,7 +34,8 @@ kube::OwnerReference controller_reference(const Owner& owner) {
   return reference;
 }
 
-// A pod as the template says, in the owner's namespace, controlled by it; without a name.
+// A pod as the template says, in the owner's namespace, controlled by it; without a name. Where the template names
+// snapshots of its configuration the pod uses them (config-restart/).
 kube::Pod pod_from_template(const PodTemplateSpec& pod_template, const std::string& name_space,
                             const kube::OwnerReference& controller);
 
@@ -65,7 +66,8 @@ v1::Precondition unchanged(const Stored<Owner>& owner) {
   return precondition;
 }
 
-// Creates the pods, a hundred to a transaction; all of a transaction or none. `created` is told of each one's name.
+// Creates the pods, a hundred to a transaction, all of a transaction or none; where one is refused (kForbidden), one by
+// one up to the first that is. `created` is told of each one's name.
 // kConflict: two generated names met, or `only_if` no longer holds; come again. Other failures are the store's or the
 // API's own.
 Status create_pods(const Host& host, const std::vector<kube::Pod>& pods,

@@ -3,6 +3,7 @@
 
 #include "orlop/controller.hpp"
 #include "plugins/controllers-workload/autoscaling/autoscaler.hpp"
+#include "plugins/controllers-workload/config-restart/config_restart.hpp"
 #include "plugins/controllers-workload/daemonset/daemonset.hpp"
 #include "plugins/controllers-workload/deployment/deployment.hpp"
 #include "plugins/controllers-workload/disruption/disruption.hpp"
@@ -24,6 +25,9 @@ class WorkloadControllers final : public Plugin {
         std::make_unique<DeploymentController>(host(), static_cast<unsigned>(config.integer("deployment_workers", 4))));
     controllers_.add(
         std::make_unique<ReplicaSetController>(host(), static_cast<unsigned>(config.integer("replicaset_workers", 4))));
+    controllers_.add(std::make_unique<ConfigRestartController<Deployment>>(host()));
+    controllers_.add(std::make_unique<ConfigRestartController<StatefulSet>>(host()));
+    controllers_.add(std::make_unique<ConfigRestartController<DaemonSet>>(host()));
     controllers_.add(std::make_unique<ReplicationControllerController>(
         host(), static_cast<unsigned>(config.integer("replicationcontroller_workers", 1))));
     controllers_.add(std::make_unique<StatefulSetController>(

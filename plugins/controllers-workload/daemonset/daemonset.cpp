@@ -1,5 +1,6 @@
 #include "plugins/controllers-workload/daemonset/daemonset.hpp"
 
+#include "plugins/controllers-workload/config-restart/references.hpp"
 #include "plugins/controllers-workload/ownership.hpp"
 
 #include <algorithm>
@@ -79,6 +80,7 @@ Result<Outcome> DaemonSetController::reconcile(const ObjectKey& key) {
   auto set = sets_.get(key.name_space, key.name);
   if (!set) return set.code() == Code::kNotFound ? Result<Outcome>(Outcome{}) : Result<Outcome>(set.status());
   if (set->object.metadata().has_deletiontimestamp()) return Outcome{};
+  if (waits_for_config(set->object.metadata(), set->object.spec().template_())) return Outcome{};
   if (kube::is_empty(set->object.spec().selector())) {
     events_.about(set->object, EventType::kWarning, "SelectingAll",
                   "This daemon set is selecting all pods. A non-empty selector is required.");

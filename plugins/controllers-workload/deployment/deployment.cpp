@@ -1,6 +1,7 @@
 #include "plugins/controllers-workload/deployment/deployment.hpp"
 
 #include "orlop/object_meta.hpp"
+#include "plugins/controllers-workload/config-restart/references.hpp"
 #include "plugins/controllers-workload/deployment/history.hpp"
 #include "plugins/controllers-workload/deployment/status.hpp"
 #include "plugins/controllers-workload/ownership.hpp"
@@ -87,6 +88,7 @@ Result<Outcome> DeploymentController::reconcile(const ObjectKey& key) {
   ORLOP_ASSIGN(Rollout rollout, gather(std::move(*deployment)));
   const Deployment& object = rollout.deployment.object;
   if (object.metadata().has_deletiontimestamp()) return update_status(rollout);
+  if (waits_for_config(object.metadata(), object.spec().template_())) return update_status(rollout);
   if (object.spec().paused()) {
     ORLOP_TRY(scale_all(rollout));
     ORLOP_TRY(clean_history(rollout));
@@ -111,7 +113,17 @@ Result<Outcome> DeploymentController::reconcile(const ObjectKey& key) {
 Result<std::vector<Stored<ReplicaSet>>> DeploymentController::claim_sets(const StoredDeployment& deployment) {
   const auto& metadata = deployment.object.metadata();
   const auto& selector = deployment.object.spec().selector();
-  ORLOP_ASSIGN(auto claimed, sets_.list(metadata.namespace_(), "owner/" + metadata.uid()));
+  ORLOP_ASSIGN(auto owned, sets_.list(metadata.namespace_(), "owner/" + metadata.uid()));
+  std::vector<StoredSet> claimed;
+  for (StoredSet& set : owned) {
+    const auto* owner = kube::controller_of(set.object.metadata());
+    if (owner == nullptr || owner->uid() != metadata.uid()) continue;
+    if (metadata.has_deletiontimestamp() || kube::matches(selector, set.object.metadata().labels())) {
+      claimed.push_back(std::move(set));
+    } else {
+      ORLOP_TRY(release(set, metadata.uid()));
+    }
+  }
   if (metadata.has_deletiontimestamp() || kube::is_empty(selector)) return claimed;
   std::string term;
   for (const auto& [name, value] : selector.matchlabels()) term = "label/" + name + "=" + value;
@@ -126,6 +138,15 @@ Result<std::vector<Stored<ReplicaSet>>> DeploymentController::claim_sets(const S
     claimed.push_back(std::move(adopted));
   }
   return claimed;
+}
+
+// Its labels are no longer ours: it goes its own way.
+Status DeploymentController::release(StoredSet& set, const std::string& owner_uid) {
+  auto* owners = set.object.mutable_metadata()->mutable_ownerreferences();
+  for (int i = owners->size() - 1; i >= 0; --i) {
+    if (owners->Get(i).uid() == owner_uid) owners->DeleteSubrange(i, 1);
+  }
+  return sets_.update(set).status();
 }
 
 Result<DeploymentController::Rollout> DeploymentController::gather(StoredDeployment deployment) {
@@ -182,8 +203,11 @@ Status DeploymentController::create_newest(Rollout& rollout, int64_t revision) {
     return {Code::kConflict, "two templates have the same hash"};
   }
   if (!created) {
-    events_.about(deployment, EventType::kWarning, "FailedCreate",
-                  "Failed to create new replica set \"" + set.metadata().name() + "\": " + created.message());
+    const std::string message =
+        "Failed to create new replica set \"" + set.metadata().name() + "\": " + created.message();
+    events_.about(deployment, EventType::kWarning, "FailedCreate", message);
+    note_create_failure(deployment, message, host_.wall_now_ns() / kSecondNs);
+    ORLOP_TRY(deployments_.update_status(rollout.deployment).status());
     return created.status();
   }
   rollout.newest.push_back(std::move(*created));

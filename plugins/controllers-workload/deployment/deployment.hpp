@@ -49,6 +49,7 @@ class DeploymentController final : public Reconciler {
   void observe_set(const ChangeView& change, const ObjectKey& key);
 
   Result<std::vector<StoredSet>> claim_sets(const StoredDeployment& deployment);
+  Status release(StoredSet& set, const std::string& owner_uid);
   Result<Rollout> gather(StoredDeployment deployment);
   Status ensure_newest(Rollout& rollout);
   Status create_newest(Rollout& rollout, int64_t revision);

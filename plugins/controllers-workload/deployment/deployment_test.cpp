@@ -2,6 +2,7 @@
 #include "plugins/controllers-workload/deployment/deployment.hpp"
 
 #include "orlop/testing/fake_kernel.hpp"
+#include "plugins/controllers-workload/deployment/history.hpp"
 #include "plugins/controllers-workload/replicaset/replicaset.hpp"
 
 #include <algorithm>
@@ -291,6 +292,68 @@ TEST_F(DeploymentTest, TakesInASetOfItsOwnLabels) {
   EXPECT_EQ(kube::controller_of(sets().front().metadata())->uid(), stored().metadata().uid());
   EXPECT_EQ(sets().size(), 1u);
   EXPECT_EQ(pods().size(), 1u);
+}
+
+TEST_F(DeploymentTest, ASetOfOtherLabelsGoesItsOwnWay) {
+  create(deployment(1));
+  settle();
+  ReplicaSet set = sets().front();
+  (*set.mutable_metadata()->mutable_labels())["app"] = "other";
+  ASSERT_TRUE(kernel_.update("replicasets.apps", set));
+  settle();
+  for (const ReplicaSet& each : sets()) {
+    const bool is_ours = kube::controller_of(each.metadata()) != nullptr;
+    EXPECT_EQ(is_ours, each.metadata().labels().at("app") == "web") << each.metadata().name();
+  }
+  EXPECT_EQ(stored().status().collisioncount(), 1);
+}
+
+TEST_F(DeploymentTest, ThatItsSetCannotBeMadeIsTold) {
+  kernel_.on_admit([](const v1::Review& review) {
+    v1::Verdict verdict;
+    if (review.write().key().kind() == "replicasets.apps") {
+      verdict.mutable_status()->set_code(static_cast<int>(Code::kForbidden));
+      verdict.mutable_status()->set_message("not today");
+    }
+    return verdict;
+  });
+  create(deployment(1));
+  reconcile();
+  EXPECT_EQ(reason("Progressing"), "ReplicaSetCreateError");
+  const std::string name = "web-" + template_hash(deployment(1).spec().template_(), 0);
+  EXPECT_TRUE(told("Failed to create new replica set \"" + name + "\": not today"));
+  kernel_.on_admit({});
+  kernel_.advance(120s);
+  settle();
+  EXPECT_EQ(reason("Progressing"), "NewReplicaSetAvailable");
+}
+
+TEST_F(DeploymentTest, AnotherVersionHasItsOwnDeadline) {
+  create(deployment(0));
+  settle();
+  EXPECT_EQ(reason("Progressing"), "NewReplicaSetAvailable");
+  edit([](Deployment& object) {
+    object.mutable_spec()->set_replicas(1);
+    object.mutable_spec()->mutable_template_()->mutable_spec()->mutable_containers(0)->set_image("broken");
+  });
+  settle("broken");
+  kernel_.advance(601s);
+  settle("broken");
+  EXPECT_EQ(reason("Progressing"), "ProgressDeadlineExceeded");
+  set_image("nginx:2");
+  reconcile();
+  EXPECT_EQ(reason("Progressing"), "ReplicaSetUpdated");
+  settle();
+  EXPECT_EQ(reason("Progressing"), "NewReplicaSetAvailable");
+}
+
+TEST_F(DeploymentTest, ManyFormerRevisionsAreCutOff) {
+  Deployment object = deployment(1);
+  ReplicaSet set = new_replica_set(object, 1, limits_of(object), 1);
+  for (int revision = 2; revision < 1000; ++revision) copy_annotations(object, revision, limits_of(object), set);
+  const std::string& text = set.metadata().annotations().at(kRevisionHistoryAnnotation);
+  EXPECT_LE(text.size(), 2000u);
+  EXPECT_TRUE(text.ends_with(",997,998"));
 }
 
 TEST_F(DeploymentTest, AHashThatIsTakenCountsACollision) {

@@ -8,6 +8,8 @@ namespace {
 
 constexpr char kLastAppliedAnnotation[] = "kubectl.kubernetes.io/last-applied-configuration";
 
+constexpr size_t kHistoryTextMost = 2000;
+
 // Which annotations of a Deployment say something of itself and not of its version.
 bool is_copied(const std::string& name) {
   return name != kLastAppliedAnnotation && name != kRevisionAnnotation && name != kRevisionHistoryAnnotation &&
@@ -73,7 +75,10 @@ bool copy_annotations(const Deployment& deployment, int64_t revision, const Limi
       std::string history;
       const auto found = set.metadata().annotations().find(kRevisionHistoryAnnotation);
       if (found != set.metadata().annotations().end()) history = found->second + ",";
-      set_annotation(set, kRevisionHistoryAnnotation, history + std::to_string(current));
+      history += std::to_string(current);
+      // The oldest go when it gets too long.
+      while (history.size() > kHistoryTextMost) history.erase(0, history.find(',') + 1);
+      set_annotation(set, kRevisionHistoryAnnotation, history);
     }
     changed = set_annotation(set, kRevisionAnnotation, std::to_string(revision)) || changed;
   }

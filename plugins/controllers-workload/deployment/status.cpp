@@ -11,6 +11,7 @@ using DeploymentStatus = k8s::io::api::apps::v1::DeploymentStatus;
 
 // Upstream's word for "no deadline": the largest int32.
 constexpr int32_t kNoDeadline = 2147483647;
+constexpr char kCreateFailed[] = "ReplicaSetCreateError";
 
 DeploymentCondition* find(DeploymentStatus& status, std::string_view type) {
   for (DeploymentCondition& condition : *status.mutable_conditions()) {
@@ -69,6 +70,11 @@ bool is_complete(const Deployment& deployment, const DeploymentStatus& status) {
          status.observedgeneration() >= deployment.metadata().generation();
 }
 
+void note_create_failure(Deployment& deployment, const std::string& message, int64_t now_s) {
+  if (deployment.spec().progressdeadlineseconds() == kNoDeadline) return;
+  set_condition(*deployment.mutable_status(), "Progressing", false, kCreateFailed, message, now_s, false);
+}
+
 int64_t fill_status(Deployment& deployment, const ReplicaSet* newest, const std::vector<const ReplicaSet*>& all,
                     int64_t now_s) {
   const DeploymentStatus before = deployment.status();
@@ -121,7 +127,8 @@ int64_t fill_status(Deployment& deployment, const ReplicaSet* newest, const std:
   }
   // The last word was of another version, or of none: the time starts anew.
   if (newest != nullptr && progressing != nullptr && progressing->reason() != "DeploymentResumed" &&
-      progressing->message().find('"' + set_name + '"') == std::string::npos) {
+      (progressing->reason() == kCreateFailed ||
+       progressing->message().find('"' + set_name + '"') == std::string::npos)) {
     const bool is_old = newest->metadata().annotations().contains(kRevisionHistoryAnnotation);
     set_condition(status, "Progressing", true, is_old ? "FoundNewReplicaSet" : "NewReplicaSetCreated",
                   std::string(is_old ? "Found" : "Created") + " new replica set \"" + set_name + "\"", now_s, true);

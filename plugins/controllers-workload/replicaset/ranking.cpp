@@ -42,12 +42,20 @@ int64_t ready_since_s(const kube::Pod& pod) {
 void rank_for_deletion(std::vector<StoredPod>& pods) {
   std::map<std::string, int> on_node;
   for (const StoredPod& pod : pods) ++on_node[pod.object.spec().nodename()];
+  rank_for_deletion(pods, on_node);
+}
+
+void rank_for_deletion(std::vector<StoredPod>& pods, const std::map<std::string, int>& on_node) {
+  const auto others_on = [&](const std::string& node) {
+    const auto found = on_node.find(node);
+    return found == on_node.end() ? 0 : found->second;
+  };
   const auto key = [&](const StoredPod& stored) {
     const kube::Pod& pod = stored.object;
     const std::string& node = pod.spec().nodename();
     // Smaller goes first.
     return std::make_tuple(node.empty() ? 0 : 1, phase_rank(pod.status().phase()), kube::is_ready(pod) ? 1 : 0,
-                           deletion_cost(pod), node.empty() ? 0 : -on_node[node], -ready_since_s(pod), -restarts(pod),
+                           deletion_cost(pod), node.empty() ? 0 : -others_on(node), -ready_since_s(pod), -restarts(pod),
                            -pod.metadata().creationtimestamp().seconds(), pod.metadata().name());
   };
   std::sort(pods.begin(), pods.end(), [&](const StoredPod& a, const StoredPod& b) { return key(a) < key(b); });

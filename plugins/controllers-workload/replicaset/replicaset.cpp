@@ -120,9 +120,32 @@ Status ReplicaController<Set>::create(const Stored<Set>& set, int count) {
   return created;
 }
 
+// All versions of a Deployment count: a node that runs a pod of the next version as well can do without this one.
+template <typename Set>
+Result<std::map<std::string, int>> ReplicaController<Set>::related_on_node(const Set& set) const {
+  std::vector<std::string> uids{set.metadata().uid()};
+  const auto* owner = kube::controller_of(set.metadata());
+  if (owner != nullptr) {
+    ORLOP_TRY(
+        sets_.each(set.metadata().namespace_(), "owner/" + owner->uid(), [&](const RecordView&, const Set& related) {
+          if (related.metadata().uid() != set.metadata().uid()) uids.push_back(related.metadata().uid());
+          return true;
+        }));
+  }
+  std::map<std::string, int> on_node;
+  for (const std::string& uid : uids) {
+    ORLOP_TRY(pods_.each(set.metadata().namespace_(), "owner/" + uid, [&](const RecordView&, const kube::Pod& pod) {
+      if (kube::is_active(pod)) ++on_node[pod.spec().nodename()];
+      return true;
+    }));
+  }
+  return on_node;
+}
+
 template <typename Set>
 Status ReplicaController<Set>::remove(const Stored<Set>& set, std::vector<StoredPod> pods, int count) {
-  rank_for_deletion(pods);
+  ORLOP_ASSIGN(const auto on_node, related_on_node(set.object));
+  rank_for_deletion(pods, on_node);
   pods.resize(static_cast<size_t>(count));
   const Status removed = delete_pods(
       host_, pods,
@@ -170,7 +193,7 @@ Result<Outcome> ReplicaController<Set>::update_status(Stored<Set> set, const std
     auto& condition = *conditions->Add();
     condition.set_type("ReplicaFailure");
     condition.set_status("True");
-    condition.set_reason("FailedCreate");
+    condition.set_reason(active > set.object.spec().replicas() ? "FailedDelete" : "FailedCreate");
     condition.set_message(managed.message());
     condition.mutable_lasttransitiontime()->set_seconds(now_s);
   }

@@ -41,6 +41,7 @@ class ReplicaController final : public Reconciler {
   // Owned pods, after adoption and release. Terminal ones are left out.
   Result<std::vector<StoredPod>> claim(const Stored<Set>& set);
   Status create(const Stored<Set>& set, int count);
+  [[nodiscard]] Result<std::map<std::string, int>> related_on_node(const Set& set) const;
   Status remove(const Stored<Set>& set, std::vector<StoredPod> pods, int count);
   Result<Outcome> update_status(Stored<Set> set, const std::vector<StoredPod>& pods, const Status& managed);
 

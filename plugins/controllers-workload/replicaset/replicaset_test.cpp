@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -122,7 +123,16 @@ class ReplicaSetTest : public ::testing::Test {
 
   testing::FakeKernel kernel_;
   ControllerSet controllers_{kernel_.host()};
+  size_t stored_pods_ = 0;
 };
+
+TEST(Ranking, OtherVersionsOnItsNodeCountAsWell) {
+  std::vector<StoredPod> pods{pod_like({.name = "a", .node = "n1"}), pod_like({.name = "b", .node = "n2"})};
+  rank_for_deletion(pods, {{"n1", 1}, {"n2", 3}});
+  EXPECT_EQ(pods.front().object.metadata().name(), "b");
+  rank_for_deletion(pods, {{"n1", 2}, {"n2", 1}});
+  EXPECT_EQ(pods.front().object.metadata().name(), "a");
+}
 
 TEST_F(ReplicaSetTest, MakesWhatIsMissingAndRemovesWhatIsTooMuch) {
   make(3);
@@ -235,6 +245,29 @@ TEST_F(ReplicaSetTest, AFailureStandsInItsStatusUntilItIsOver) {
   reconcile();
   EXPECT_EQ(pods().size(), 1u);
   EXPECT_EQ(stored().status().conditions_size(), 0);
+}
+
+TEST_F(ReplicaSetTest, AsManyAreMadeAsAQuotaAllows) {
+  // As a quota sees it: each transaction is judged against what is stored, and what it asks for itself.
+  std::set<std::string> asked;
+  kernel_.before_commit([&] {
+    asked.clear();
+    stored_pods_ = pods().size();
+  });
+  kernel_.on_admit([&](const v1::Review& review) {
+    v1::Verdict verdict;
+    if (review.write().key().kind() != "pods" || review.write().verb() != v1::CREATE) return verdict;
+    asked.insert(review.write().key().name());
+    if (stored_pods_ + asked.size() > 3) {
+      verdict.mutable_status()->set_code(static_cast<int>(Code::kForbidden));
+      verdict.mutable_status()->set_message("exceeded quota");
+    }
+    return verdict;
+  });
+  make(5);
+  reconcile();
+  EXPECT_EQ(pods().size(), 3u);
+  EXPECT_EQ(stored().status().conditions(0).message(), "exceeded quota");
 }
 
 TEST_F(ReplicaSetTest, ManyAreMadeInTransactions) {

@@ -1,5 +1,6 @@
 #include "plugins/controllers-workload/statefulset/statefulset.hpp"
 
+#include "plugins/controllers-workload/config-restart/references.hpp"
 #include "plugins/controllers-workload/ownership.hpp"
 #include "plugins/controllers-workload/statefulset/retention.hpp"
 
@@ -66,6 +67,7 @@ void StatefulSetController::observe(const ChangeView& change, KeyQueue& queue) {
 Result<Outcome> StatefulSetController::reconcile(const ObjectKey& key) {
   auto set = sets_.get(key.name_space, key.name);
   if (!set) return set.code() == Code::kNotFound ? Result<Outcome>(Outcome{}) : Result<Outcome>(set.status());
+  if (waits_for_config(set->object.metadata(), set->object.spec().template_())) return Outcome{};
   ORLOP_ASSIGN(World world, gather(std::move(*set)));
   Status carried_out;
   const Members members = members_of(world);
