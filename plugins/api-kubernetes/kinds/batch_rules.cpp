@@ -1,12 +1,14 @@
 // Jobs and CronJobs.
 #include "orlop/kube/batch_v1.hpp"
 #include "orlop/kube/core_v1.hpp"
+#include "orlop/schedule.hpp"
 #include "plugins/api-kubernetes/kinds/handler.hpp"
+#include "plugins/api-kubernetes/kinds/job_rules.hpp"
 #include "plugins/api-kubernetes/kinds/pods.hpp"
 
 #include <algorithm>
-#include <cctype>
 #include <limits>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -16,6 +18,16 @@ namespace {
 namespace batchv1 = k8s::io::api::batch::v1;
 
 constexpr size_t kCronJobNameMax = 52;  // eleven characters of its jobs' names are the moment
+constexpr size_t kZonePartMax = 14;
+
+void failure_policy_defaults(batchv1::JobSpec* spec) {
+  if (!spec->has_podfailurepolicy()) return;
+  for (auto& rule : *spec->mutable_podfailurepolicy()->mutable_rules()) {
+    for (auto& pattern : *rule.mutable_onpodconditions()) {
+      if (pattern.status().empty()) pattern.set_status("True");
+    }
+  }
+}
 
 void job_spec_defaults(batchv1::JobSpec* spec) {
   if (!spec->has_completions() && !spec->has_parallelism()) spec->set_completions(1);
@@ -27,12 +39,7 @@ void job_spec_defaults(batchv1::JobSpec* spec) {
   if (!spec->has_podreplacementpolicy()) {
     spec->set_podreplacementpolicy(spec->has_podfailurepolicy() ? "Failed" : "TerminatingOrFailed");
   }
-  for (auto& rule : *spec->mutable_podfailurepolicy()->mutable_rules()) {
-    for (auto& pattern : *rule.mutable_onpodconditions()) {
-      if (pattern.status().empty()) pattern.set_status("True");
-    }
-  }
-  if (spec->podfailurepolicy().rules().empty()) spec->clear_podfailurepolicy();
+  failure_policy_defaults(spec);
   set_pod_spec_defaults(spec->mutable_template_()->mutable_spec());
 }
 
@@ -44,45 +51,48 @@ void job_defaults(Message* object) {
     *job.mutable_metadata()->mutable_labels() = job.spec().template_().metadata().labels();
 }
 
-// A job that names no selector of its own selects by its uid, and marks its pods with it.
+// Unless it says that its selector is its own, a job selects by its uid, and marks its pods with it.
 void job_prepare(Message* object) {
   auto& job = as<batchv1::Job>(object);
   auto* spec = job.mutable_spec();
-  if (spec->manualselector() || spec->has_selector()) return;
   const std::string uid = job.metadata().uid();
-  if (uid.empty()) return;
+  if (spec->manualselector() || uid.empty()) return;
   auto* labels = spec->mutable_template_()->mutable_metadata()->mutable_labels();
   for (const char* key : {"controller-uid", "batch.kubernetes.io/controller-uid"}) (*labels)[key] = uid;
   for (const char* key : {"job-name", "batch.kubernetes.io/job-name"}) (*labels)[key] = job.metadata().name();
   (*spec->mutable_selector()->mutable_matchlabels())["batch.kubernetes.io/controller-uid"] = uid;
 }
 
-void validate_job_spec(const batchv1::JobSpec& spec, const FieldPath& path, FieldErrors* errors) {
-  errors->non_negative(path.child("parallelism"), spec.parallelism());
-  errors->non_negative(path.child("completions"), spec.completions());
-  errors->non_negative(path.child("activeDeadlineSeconds"), spec.activedeadlineseconds());
-  errors->non_negative(path.child("backoffLimit"), spec.backofflimit());
-  errors->non_negative(path.child("ttlSecondsAfterFinished"), spec.ttlsecondsafterfinished());
-  if (spec.completionmode() != "NonIndexed" && spec.completionmode() != "Indexed") {
-    errors->not_supported(path.child("completionMode"), spec.completionmode(), {"Indexed", "NonIndexed"});
+void validate_generated_selector(const batchv1::Job& job, FieldErrors* errors) {
+  if (job.spec().manualselector() || !job.spec().has_selector()) return;
+  k8s::io::apimachinery::pkg::apis::meta::v1::ObjectMeta generated;
+  auto& labels = *generated.mutable_labels();
+  for (const char* prefix : {"", "batch.kubernetes.io/"}) {
+    labels[std::string(prefix) + "controller-uid"] = job.metadata().uid();
+    labels[std::string(prefix) + "job-name"] = job.metadata().name();
   }
-  if (spec.completionmode() == "Indexed" && !spec.has_completions()) {
-    errors->required(path.child("completions"), "when completion mode is Indexed");
-  }
-  const auto pod_template = path.child("template");
-  validate_pod_template(spec.template_(), pod_template, errors);
-  const auto& restart = spec.template_().spec().restartpolicy();
-  if (restart == "Always" || restart.empty()) {
-    errors->required(pod_template.child("spec", "restartPolicy"), "valid values: \"OnFailure\", \"Never\"");
-  } else if (restart != "OnFailure" && restart != "Never") {
-    errors->not_supported(pod_template.child("spec", "restartPolicy"), restart, {"OnFailure", "Never"});
+  if (!selector_matches(job.spec().selector(), generated)) {
+    errors->invalid(FieldPath("spec").child("selector"), shown_selector(job.spec().selector()),
+                    "`selector` not auto-generated");
   }
 }
 
+// The pods of an indexed job have its name and their index for a host name.
+void validate_host_names(const batchv1::Job& job, FieldErrors* errors) {
+  if (job.spec().completionmode() != "Indexed" || job.spec().completions() <= 0) return;
+  const std::string longest = fmt::format("{}-{}", job.metadata().name(), job.spec().completions() - 1);
+  if (dns1123_label_faults(longest).empty()) return;
+  errors->invalid(FieldPath("metadata").child("name"), job.metadata().name(),
+                  "will not able to create pod with invalid DNS label: " + longest);
+}
+
 void validate_job(const Message& object, FieldErrors* errors) {
-  const auto& spec = as<batchv1::Job>(object).spec();
+  const auto& job = as<batchv1::Job>(object);
+  const auto& spec = job.spec();
   const FieldPath path("spec");
+  validate_generated_selector(job, errors);
   validate_job_spec(spec, path, errors);
+  validate_host_names(job, errors);
   if (!spec.has_selector()) {
     if (spec.manualselector()) errors->required(path.child("selector"));
     return;
@@ -100,8 +110,25 @@ void validate_job_update(const Message& object, const Message& current, std::str
   const auto& spec = as<batchv1::Job>(object).spec();
   const auto& before = as<batchv1::Job>(current).spec();
   const FieldPath path("spec");
-  if (spec.completionmode() != "Indexed" && spec.completions() != before.completions()) {
-    errors->invalid(path.child("completions"), spec.completions(), "field is immutable");
+  if (spec.completions() != before.completions()) {
+    if (spec.completionmode() != "Indexed") {
+      errors->invalid(path.child("completions"), spec.completions(), "field is immutable");
+    } else if (spec.completions() != spec.parallelism()) {
+      errors->invalid(path.child("completions"), spec.completions(),
+                      "can only be modified in tandem with spec.parallelism");
+    }
+  }
+  if (!same_message(spec.podfailurepolicy(), before.podfailurepolicy())) {
+    errors->invalid(path.child("podFailurePolicy"), ShownValue::raw("batch.PodFailurePolicy"), "field is immutable");
+  }
+  if (spec.has_backofflimitperindex() != before.has_backofflimitperindex() ||
+      spec.backofflimitperindex() != before.backofflimitperindex()) {
+    errors->invalid(path.child("backoffLimitPerIndex"), spec.backofflimitperindex(), "field is immutable");
+  }
+  if (spec.managedby() != before.managedby())
+    errors->invalid(path.child("managedBy"), spec.managedby(), "field is immutable");
+  if (!same_message(spec.successpolicy(), before.successpolicy())) {
+    errors->invalid(path.child("successPolicy"), ShownValue::raw("batch.SuccessPolicy"), "field is immutable");
   }
   if (!same_message(spec.selector(), before.selector()))
     errors->invalid(path.child("selector"), shown_selector(spec.selector()), "field is immutable");
@@ -129,35 +156,45 @@ void cron_job_defaults(Message* object) {
   if (!spec->has_suspend()) spec->set_suspend(false);
   if (!spec->has_successfuljobshistorylimit()) spec->set_successfuljobshistorylimit(3);
   if (!spec->has_failedjobshistorylimit()) spec->set_failedjobshistorylimit(1);
-  set_pod_spec_defaults(spec->mutable_jobtemplate()->mutable_spec()->mutable_template_()->mutable_spec());
+  auto* job = spec->mutable_jobtemplate()->mutable_spec();
+  failure_policy_defaults(job);
+  set_pod_spec_defaults(job->mutable_template_()->mutable_spec());
 }
 
-// Five fields of numbers, names, ranges, steps and lists; or one of the words for them.
-bool is_schedule(std::string_view text) {
-  if (text.starts_with("TZ=") || text.starts_with("CRON_TZ=")) {
-    const size_t space = text.find(' ');
-    if (space == std::string_view::npos) return false;
-    text.remove_prefix(space + 1);
+void validate_schedule(const std::string& schedule, const FieldPath& path, FieldErrors* errors) {
+  const auto parsed = Schedule::parse(schedule);
+  if (!parsed) errors->invalid(path, schedule, parsed.message());
+  if (schedule.find("TZ") != std::string::npos) {
+    errors->invalid(path, schedule, "cannot use TZ or CRON_TZ in schedule, use timeZone field instead");
   }
-  if (text.starts_with('@')) {
-    constexpr std::string_view kWords[] = {"@yearly", "@annually", "@monthly", "@weekly",
-                                           "@daily",  "@midnight", "@hourly"};
-    return text.starts_with("@every ") || std::find(std::begin(kWords), std::end(kWords), text) != std::end(kWords);
+}
+
+// A part of a zone's name, between slashes.
+bool is_zone_part(std::string_view part) {
+  if (part.empty() || part.size() > kZonePartMax || part == "." || part == ".." || part.front() == '-') return false;
+  return std::all_of(part.begin(), part.end(), [](char c) {
+    const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    return letter || (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '_' || c == '+';
+  });
+}
+
+void validate_time_zone(const std::string& name, const FieldPath& path, FieldErrors* errors) {
+  if (name.empty()) return errors->invalid(path, name, "timeZone must be nil or non-empty string");
+  for (std::string_view rest = name;;) {
+    const size_t slash = rest.find('/');
+    if (!is_zone_part(rest.substr(0, slash))) return errors->invalid(path, name, "unknown time zone " + name);
+    if (slash == std::string_view::npos) break;
+    rest.remove_prefix(slash + 1);
   }
-  int fields = 0;
-  bool inside = false;
-  for (char c : text) {
-    if (c == ' ' || c == '\t') {
-      inside = false;
-      continue;
-    }
-    const bool known =
-        std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '*' || c == '/' || c == ',' || c == '-' || c == '?';
-    if (!known) return false;
-    if (!inside) ++fields;
-    inside = true;
+  constexpr std::string_view kLocal = "local";
+  const bool local = std::equal(name.begin(), name.end(), kLocal.begin(), kLocal.end(),
+                                [](char a, char b) { return (a | 0x20) == b; });
+  if (local) {
+    errors->invalid(path, name, "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones");
+    return;
   }
-  return fields == 5;
+  const auto zone = TimeZone::load(name);
+  if (!zone) errors->invalid(path, name, zone.message());
 }
 
 void validate_cron_job(const Message& object, FieldErrors* errors) {
@@ -169,11 +206,11 @@ void validate_cron_job(const Message& object, FieldErrors* errors) {
   }
   if (spec.schedule().empty()) {
     errors->required(path.child("schedule"));
-  } else if (!is_schedule(spec.schedule())) {
-    errors->invalid(path.child("schedule"), spec.schedule(),
-                    fmt::format("expected exactly 5 fields: {}", spec.schedule()));
+  } else {
+    validate_schedule(spec.schedule(), path.child("schedule"), errors);
   }
   errors->non_negative(path.child("startingDeadlineSeconds"), spec.startingdeadlineseconds());
+  if (spec.has_timezone()) validate_time_zone(spec.timezone(), path.child("timeZone"), errors);
   const auto& policy = spec.concurrencypolicy();
   if (policy != "Allow" && policy != "Forbid" && policy != "Replace") {
     errors->not_supported(path.child("concurrencyPolicy"), policy, {"Allow", "Forbid", "Replace"});
@@ -185,6 +222,9 @@ void validate_cron_job(const Message& object, FieldErrors* errors) {
   if (spec.jobtemplate().spec().has_selector()) {
     errors->invalid(job_path.child("selector"), shown_selector(spec.jobtemplate().spec().selector()),
                     "`selector` will be auto-generated");
+  }
+  if (spec.jobtemplate().spec().manualselector()) {
+    errors->not_supported(job_path.child("manualSelector"), true, {"nil", "false"});
   }
   errors->non_negative(path.child("successfulJobsHistoryLimit"), spec.successfuljobshistorylimit());
   errors->non_negative(path.child("failedJobsHistoryLimit"), spec.failedjobshistorylimit());

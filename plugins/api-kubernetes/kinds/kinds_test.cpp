@@ -147,7 +147,8 @@ TEST_F(KindsTest, AreRefusedInKubernetesWords) {
        R"({"metadata":{"name":"j"},"spec":{"schedule":"* *",
        "jobTemplate":{"spec":{"template":{"spec":{"restartPolicy":"Never",
        "containers":[{"name":"c","image":"x"}]}}}}}})",
-       "CronJob.batch \"j\" is invalid: spec.schedule: Invalid value: \"* *\": expected exactly 5 fields: * *"},
+       "CronJob.batch \"j\" is invalid: spec.schedule: Invalid value: \"* *\": expected exactly 5 fields, found 2: [* "
+       "*]"},
       {"ingresses.networking.k8s.io",
        R"({"metadata":{"name":"i"},"spec":{"rules":[{"http":{"paths":[{"path":"/",
        "backend":{"service":{"name":"s","port":{"number":80}}}}]}}]}})",
