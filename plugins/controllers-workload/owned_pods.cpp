@@ -4,6 +4,7 @@
 #include "orlop/serialize.hpp"
 #include "plugins/controllers-workload/config-restart/references.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace orlop::workload {
@@ -12,7 +13,13 @@ namespace {
 constexpr int kWritesPerCommit = 100;
 
 Status adopt(const Objects<kube::Pod>& pods, const PodOwner& owner, StoredPod& pod) {
-  *pod.object.mutable_metadata()->add_ownerreferences() = owner.reference;
+  auto& metadata = *pod.object.mutable_metadata();
+  *metadata.add_ownerreferences() = owner.reference;
+  const auto& finalizers = metadata.finalizers();
+  if (!owner.finalizer.empty() &&
+      std::find(finalizers.begin(), finalizers.end(), owner.finalizer) == finalizers.end()) {
+    metadata.add_finalizers(owner.finalizer);
+  }
   ORLOP_ASSIGN(pod, pods.update(pod));
   return Status::ok();
 }
@@ -21,6 +28,10 @@ Status release(const Objects<kube::Pod>& pods, const PodOwner& owner, StoredPod&
   auto* owners = pod.object.mutable_metadata()->mutable_ownerreferences();
   for (int i = owners->size() - 1; i >= 0; --i) {
     if (owners->Get(i).uid() == owner.reference.uid()) owners->DeleteSubrange(i, 1);
+  }
+  auto* finalizers = pod.object.mutable_metadata()->mutable_finalizers();
+  if (!owner.finalizer.empty()) {
+    finalizers->erase(std::remove(finalizers->begin(), finalizers->end(), owner.finalizer), finalizers->end());
   }
   return pods.update(pod).status();
 }
@@ -59,7 +70,7 @@ Result<std::vector<StoredPod>> claim_pods(const Objects<kube::Pod>& pods, const 
     if (controller == nullptr || controller->uid() != owner.reference.uid()) continue;
     if (is_wanted(owner, pod.object)) {
       claimed.push_back(std::move(pod));
-    } else if (!owner.deleting && !kube::is_terminal(pod.object)) {
+    } else if (!owner.deleting && (!kube::is_terminal(pod.object) || !owner.finalizer.empty())) {
       ORLOP_TRY(release(pods, owner, pod));
     }
   }
@@ -69,8 +80,8 @@ Result<std::vector<StoredPod>> claim_pods(const Objects<kube::Pod>& pods, const 
   for (const auto& [key, value] : owner.selector->matchlabels()) term = "label/" + key + "=" + value;
   ORLOP_ASSIGN(auto candidates, pods.list(owner.name_space, term));
   for (StoredPod& pod : candidates) {
-    if (!kube::is_active(pod.object) || kube::controller_of(pod.object.metadata()) != nullptr ||
-        !is_wanted(owner, pod.object)) {
+    const bool may_adopt = owner.finalizer.empty() ? kube::is_active(pod.object) : !kube::is_terminating(pod.object);
+    if (!may_adopt || kube::controller_of(pod.object.metadata()) != nullptr || !is_wanted(owner, pod.object)) {
       continue;
     }
     ORLOP_TRY(adopt(pods, owner, pod));

@@ -49,6 +49,8 @@ struct PodOwner {
   const kube::LabelSelector* selector = nullptr;
   bool deleting = false;                               // then nothing is adopted or released
   std::function<bool(const kube::Pod&)> may_own = {};  // beside the selector; empty: any
+  // Adoption adds it and release takes it away; pods that have ended are adopted and released then, too.
+  std::string finalizer = {};
 };
 
 // The pods that the owner controls, terminal and terminating ones too, after adoption and release. kConflict: a pod

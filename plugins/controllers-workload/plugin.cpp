@@ -4,13 +4,17 @@
 #include "orlop/controller.hpp"
 #include "plugins/controllers-workload/autoscaling/autoscaler.hpp"
 #include "plugins/controllers-workload/config-restart/config_restart.hpp"
+#include "plugins/controllers-workload/cronjob/cronjob.hpp"
 #include "plugins/controllers-workload/daemonset/daemonset.hpp"
 #include "plugins/controllers-workload/deployment/deployment.hpp"
 #include "plugins/controllers-workload/disruption/disruption.hpp"
 #include "plugins/controllers-workload/disruption/stale_targets.hpp"
+#include "plugins/controllers-workload/job/job.hpp"
+#include "plugins/controllers-workload/job/orphans.hpp"
 #include "plugins/controllers-workload/replicaset/replicaset.hpp"
 #include "plugins/controllers-workload/replicationcontroller/replicationcontroller.hpp"
 #include "plugins/controllers-workload/statefulset/statefulset.hpp"
+#include "plugins/controllers-workload/ttl/ttl.hpp"
 
 #include <memory>
 
@@ -40,6 +44,11 @@ class WorkloadControllers final : public Plugin {
     controllers_.add(std::make_unique<StaleTargets>(host()));
     controllers_.add(
         std::make_unique<DaemonSetController>(host(), static_cast<unsigned>(config.integer("daemonset_workers", 2))));
+    controllers_.add(std::make_unique<JobController>(host(), static_cast<unsigned>(config.integer("job_workers", 4))));
+    controllers_.add(std::make_unique<JobOrphanController>(host()));
+    controllers_.add(
+        std::make_unique<CronJobController>(host(), static_cast<unsigned>(config.integer("cronjob_workers", 1))));
+    controllers_.add(std::make_unique<TtlAfterFinishedController>(host()));
     return Status::ok();
   }
   Status start() override { return controllers_.start(); }

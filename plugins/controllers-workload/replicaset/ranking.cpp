@@ -39,6 +39,19 @@ int64_t ready_since_s(const kube::Pod& pod) {
 
 }  // namespace
 
+DeletionKey deletion_key(const kube::Pod& pod, int32_t cost, int on_node) {
+  const bool assigned = !pod.spec().nodename().empty();
+  return {assigned ? 1 : 0,
+          phase_rank(pod.status().phase()),
+          kube::is_ready(pod) ? 1 : 0,
+          cost,
+          assigned ? -on_node : 0,
+          -ready_since_s(pod),
+          -restarts(pod),
+          -pod.metadata().creationtimestamp().seconds(),
+          pod.metadata().name()};
+}
+
 void rank_for_deletion(std::vector<StoredPod>& pods) {
   std::map<std::string, int> on_node;
   for (const StoredPod& pod : pods) ++on_node[pod.object.spec().nodename()];
@@ -50,13 +63,8 @@ void rank_for_deletion(std::vector<StoredPod>& pods, const std::map<std::string,
     const auto found = on_node.find(node);
     return found == on_node.end() ? 0 : found->second;
   };
-  const auto key = [&](const StoredPod& stored) {
-    const kube::Pod& pod = stored.object;
-    const std::string& node = pod.spec().nodename();
-    // Smaller goes first.
-    return std::make_tuple(node.empty() ? 0 : 1, phase_rank(pod.status().phase()), kube::is_ready(pod) ? 1 : 0,
-                           deletion_cost(pod), node.empty() ? 0 : -others_on(node), -ready_since_s(pod), -restarts(pod),
-                           -pod.metadata().creationtimestamp().seconds(), pod.metadata().name());
+  const auto key = [&](const StoredPod& pod) {
+    return deletion_key(pod.object, deletion_cost(pod.object), others_on(pod.object.spec().nodename()));
   };
   std::sort(pods.begin(), pods.end(), [&](const StoredPod& a, const StoredPod& b) { return key(a) < key(b); });
 }

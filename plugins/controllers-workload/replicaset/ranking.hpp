@@ -3,8 +3,10 @@
 
 #include "plugins/controllers-workload/owned_pods.hpp"
 
+#include <cstdint>
 #include <map>
 #include <string>
+#include <tuple>
 #include <vector>
 
 namespace orlop::workload {
@@ -16,5 +18,10 @@ namespace orlop::workload {
 void rank_for_deletion(std::vector<StoredPod>& pods, const std::map<std::string, int>& on_node);
 // The same by the pods of the set alone.
 void rank_for_deletion(std::vector<StoredPod>& pods);
+
+// Where one pod stands in that order: the smaller goes first. Of its cost and the number of pods on its node a caller
+// whose rules know neither says 0.
+using DeletionKey = std::tuple<int, int, int, int32_t, int, int64_t, int32_t, int64_t, std::string>;
+DeletionKey deletion_key(const kube::Pod& pod, int32_t cost, int on_node);
 
 }  // namespace orlop::workload
