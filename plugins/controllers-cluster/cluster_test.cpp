@@ -423,16 +423,6 @@ TEST_F(NodesTest, NotReadyAndCordonedAreTaints) {
   EXPECT_THAT(taints("a"), ::testing::ElementsAre("node.kubernetes.io/unschedulable:NoSchedule"));
 }
 
-TEST_F(NodesTest, PodsOfANodeThatIsNoMoreGo) {
-  add_node("a");
-  add_pod("p", "a", -1);
-  add_pod("q", "b", -1);
-  ASSERT_TRUE(kernel_.remove("nodes", "", "a"));
-  settle();
-  EXPECT_FALSE(has_pod("p"));
-  EXPECT_TRUE(has_pod("q"));
-}
-
 // ---------------------------------------------------------------------------------------------- service accounts
 
 class ServiceAccountsTest : public ControllerTest {

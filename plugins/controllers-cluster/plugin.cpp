@@ -6,6 +6,7 @@
 #include "plugins/controllers-cluster/garbage/garbage.hpp"
 #include "plugins/controllers-cluster/namespaces/namespaces.hpp"
 #include "plugins/controllers-cluster/nodes/nodes.hpp"
+#include "plugins/controllers-cluster/pod-garbage/pod_garbage.hpp"
 #include "plugins/controllers-cluster/service-accounts/service_accounts.hpp"
 
 #include <memory>
@@ -27,6 +28,7 @@ class ClusterControllers final : public Plugin {
     controllers_.add(std::make_unique<NodeController>(host(), nodes));
     controllers_.add(std::make_unique<NamespaceController>(host()));
     controllers_.add(std::make_unique<GarbageCollector>(host()));
+    controllers_.add(std::make_unique<PodGarbageCollector>(host(), config.integer("terminated_pods_kept", 12'500)));
     return Status::ok();
   }
   Status start() override { return controllers_.start(); }

@@ -96,11 +96,7 @@ void NodeController::observe(const ChangeView& change, KeyQueue& queue) {
 
 Result<Outcome> NodeController::reconcile(const ObjectKey& key) {
   auto node = nodes_.get("", key.name);
-  if (!node) {
-    if (node.code() != Code::kNotFound) return node.status();
-    ORLOP_TRY(remove_pods(key.name));
-    return Outcome{};
-  }
+  if (!node) return node.code() == Code::kNotFound ? Result<Outcome>(Outcome{}) : Result<Outcome>(node.status());
   ORLOP_TRY(assign_cidr(*node));
   const int64_t now_ns = host_.wall_now_ns();
   const int64_t now_s = now_ns / kSecondNs;
@@ -244,19 +240,6 @@ Status NodeController::mark_pods_unready(const Node& node, int64_t now_s) {
       if (!written && written.code() != Code::kNotFound) return written;
       break;
     }
-  }
-  return Status::ok();
-}
-
-// Nobody is left who could end them with grace.
-Status NodeController::remove_pods(const std::string& node) {
-  ORLOP_ASSIGN(const auto pods, pods_.list("", "node/" + node));
-  v1::DeleteOptions now;
-  now.set_grace_period_seconds(0);
-  for (const auto& pod : pods) {
-    const auto& metadata = pod.object.metadata();
-    const Status removed = pods_.remove(metadata.namespace_(), metadata.name(), now, metadata.uid());
-    if (!removed && removed.code() != Code::kNotFound) return removed;
   }
   return Status::ok();
 }

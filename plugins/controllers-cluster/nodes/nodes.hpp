@@ -2,7 +2,7 @@
 //
 // Follows upstream's node lifecycle: a node whose Lease is too old gets condition Ready=Unknown and the taint
 // node.kubernetes.io/unreachable (not-ready for one that says so itself), NoSchedule and NoExecute; its pods are marked
-// not ready and deleted when their toleration of the taint has run out; pods of a node that is no more are deleted.
+// not ready and deleted when their toleration of the taint has run out.
 #pragma once
 
 #include "orlop/controller.hpp"
@@ -48,7 +48,6 @@ class NodeController final : public Reconciler {
   // Deletes pods whose toleration has run out. Returns after how many seconds the next one does; 0: none.
   Result<int64_t> evict(const Node& node, int64_t now_s);
   Status mark_pods_unready(const Node& node, int64_t now_s);
-  Status remove_pods(const std::string& node);
 
   Host host_;
   NodeSettings settings_;
