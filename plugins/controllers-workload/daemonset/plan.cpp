@@ -35,11 +35,11 @@ bool allows_surge(const DaemonSet& set) {
   return limits_of(set, 1).surge > 0;
 }
 
-// On a node before pinned to it, then the older.
+// On a node before pinned to it, then the older; of those made in the same second the one that is ready.
 void sort_oldest_first(Pods& pods) {
   const auto rank = [](const kube::Pod* pod) {
     return std::make_tuple(pod->spec().nodename().empty(), pod->metadata().creationtimestamp().seconds(),
-                           pod->metadata().name());
+                           !kube::is_ready(*pod), pod->metadata().name());
   };
   std::sort(pods.begin(), pods.end(), [&](const kube::Pod* a, const kube::Pod* b) { return rank(a) < rank(b); });
 }

@@ -146,7 +146,8 @@ class Planner {
         if (ordered_) return false;
         continue;
       }
-      if (ordered_ && !is_available(*pod) && pod != first) return false;
+      // One that ended serves nobody and never will: upstream would wait for it to become ready.
+      if (ordered_ && !kube::is_terminal(*pod) && !is_available(*pod) && pod != first) return false;
       remove(pod);
       if (ordered_) return false;
     }

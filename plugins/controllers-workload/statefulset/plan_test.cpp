@@ -175,6 +175,13 @@ TEST_F(PlanTest, TheFirstThatIsUnwellMayGo) {
   EXPECT_THAT(plan(), IsEmpty());
 }
 
+TEST_F(PlanTest, TwoThatEndedDoNotHoldEachOtherUp) {
+  for (int i = 0; i < 5; ++i) pod(i);
+  pods_[3].mutable_status()->set_phase("Failed");
+  pods_[4].mutable_status()->set_phase("Failed");
+  EXPECT_THAT(plan(), ElementsAre("delete 4"));
+}
+
 TEST_F(PlanTest, AnUpdateGoesFromTheLastToTheFirst) {
   for (int i = 0; i < 3; ++i) pod(i, "old");
   EXPECT_THAT(plan(), ElementsAre("delete 2"));
