@@ -14,6 +14,12 @@ using Lease = k8s::io::api::coordination::v1::Lease;
 constexpr int64_t kSecondNs = 1'000'000'000;
 constexpr char kUnreachable[] = "node.kubernetes.io/unreachable";
 constexpr char kNotReady[] = "node.kubernetes.io/not-ready";
+// By condition, as upstream taints them.
+constexpr std::pair<const char*, const char*> kPressures[] = {
+    {"MemoryPressure", "node.kubernetes.io/memory-pressure"},
+    {"DiskPressure", "node.kubernetes.io/disk-pressure"},
+    {"PIDPressure", "node.kubernetes.io/pid-pressure"},
+    {"NetworkUnavailable", "node.kubernetes.io/network-unavailable"}};
 constexpr char kUnschedulable[] = "node.kubernetes.io/unschedulable";
 
 core::NodeCondition* ready_condition(core::Node& node) {
@@ -37,6 +43,13 @@ bool set_taint(core::Node& node, const std::string& key, const std::string& effe
   taint.set_effect(effect);
   if (effect == "NoExecute") taint.mutable_timeadded()->set_seconds(now_s);
   return true;
+}
+
+bool has_condition(const core::Node& node, std::string_view type) {
+  const auto& conditions = node.status().conditions();
+  return std::any_of(conditions.begin(), conditions.end(), [&](const core::NodeCondition& condition) {
+    return condition.type() == type && condition.status() == "True";
+  });
 }
 
 // For how many seconds the pod bears the taint; nothing: for ever.
@@ -180,6 +193,9 @@ Status NodeController::taint(Stored<Node>& node, int64_t now_s) {
     const bool execute = std::string_view(effect) == "NoExecute";
     changed = set_taint(node.object, kUnreachable, effect, lost, now_s) || changed;
     changed = set_taint(node.object, kNotReady, effect, not_ready && !(execute && ready == nullptr), now_s) || changed;
+  }
+  for (const auto& [condition, key] : kPressures) {
+    changed = set_taint(node.object, key, "NoSchedule", has_condition(node.object, condition), now_s) || changed;
   }
   changed = set_taint(node.object, kUnschedulable, "NoSchedule", node.object.spec().unschedulable(), now_s) || changed;
   // A taint by somebody's hand has no moment from which its tolerations run: they run from now.
