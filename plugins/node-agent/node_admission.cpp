@@ -14,6 +14,8 @@ Result<Refused> NodeAdmission::admit(Pass& pass) {
     let_in();
     return Refused{};
   }
+  Refused pressed = check_pressure(context_.conditions.get(), pod);
+  if (!pressed.reason.empty()) return pressed;
   auto node = Objects<Node>(context_.host).get("", pod.spec().nodename());
   // Before the node is registered there is nothing to hold the pod against.
   if (!node && node.code() == Code::kNotFound) return Refused{};

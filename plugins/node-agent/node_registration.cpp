@@ -5,10 +5,10 @@
 #include "orlop/objects.hpp"
 #include "orlop/v1/network.pb.h"
 #include "plugins/node-agent/cgroups/node_resources.hpp"
-#include "plugins/node-agent/stats/machine_usage.hpp"
 
 #include <algorithm>
 #include <chrono>
+#include <set>
 #include <utility>
 
 #include <google/protobuf/util/message_differencer.h>
@@ -21,11 +21,26 @@ using Lease = k8s::io::api::coordination::v1::Lease;
 
 constexpr int64_t kSecondNs = 1'000'000'000;
 constexpr int64_t kStatusEveryS = 300;
-constexpr int64_t kMemoryPressureBytes = 100 << 20;  // the kubelet's own thresholds: memory.available < 100Mi,
-constexpr int64_t kDiskPressurePercent = 10;         // nodefs.available < 10 %
 constexpr int64_t kHollowCpuMilli = 64'000;
 constexpr int64_t kHollowMemoryBytes = 256ll << 30;
 constexpr int kWritesPerCommit = 200;
+
+// As the kubelet words them.
+struct ConditionWords {
+  const char* type;
+  const char* reason;
+  const char* message;
+  const char* no_reason;
+  const char* no_message;
+};
+constexpr ConditionWords kPressures[] = {
+    {"MemoryPressure", "KubeletHasInsufficientMemory", "kubelet has insufficient memory available",
+     "KubeletHasSufficientMemory", "kubelet has sufficient memory available"},
+    {"DiskPressure", "KubeletHasDiskPressure", "kubelet has disk pressure", "KubeletHasNoDiskPressure",
+     "kubelet has no disk pressure"},
+    {"PIDPressure", "KubeletHasInsufficientPID", "kubelet has insufficient PID available", "KubeletHasSufficientPID",
+     "kubelet has sufficient PID available"}};
+
 constexpr char kVersion[] = "v1.32.0-orlop";
 
 void set_condition(k8s::io::api::core::v1::Node& node, const std::string& type, const std::string& truth,
@@ -93,8 +108,8 @@ void fill_resources(k8s::io::api::core::v1::Node& node, const AgentConfig& confi
 }  // namespace
 
 NodeRegistration::NodeRegistration(Host host, const AgentConfig& config, const RuntimeClient& runtime,
-                                   const Machine& machine)
-    : host_(host), config_(config), runtime_(runtime), machine_(machine) {}
+                                   const Machine& machine, const NodeConditions& conditions)
+    : host_(host), config_(config), runtime_(runtime), machine_(machine), conditions_(conditions) {}
 
 void NodeRegistration::start() {
   running_ = true;
@@ -120,6 +135,7 @@ void NodeRegistration::loop() {
   bool announced = false;
   bool was_ready = false;
   int64_t status_due_ns = 0, lease_due_ns = 0;
+  std::set<std::string> told_conditions;
   std::unique_lock lock(mutex_);
   while (running_) {
     const bool images_due = std::exchange(images_changed_, false);
@@ -133,7 +149,9 @@ void NodeRegistration::loop() {
       failure = renew_leases();
       if (failure) lease_due_ns = now + config_.lease_s * kSecondNs;
     }
-    const bool all_due = now >= status_due_ns || readiness.ready != was_ready || images_due;
+    const std::set<std::string> conditions = conditions_.get();
+    const bool all_due =
+        now >= status_due_ns || readiness.ready != was_ready || conditions != told_conditions || images_due;
     std::vector<std::string> due;
     for (const std::string& name : config_.node_names) {
       if (!all_due && config_.hollow && !lease_due) break;  // of many nodes, now and then
@@ -143,6 +161,7 @@ void NodeRegistration::loop() {
     if (!registered) failure = registered;
     if (failure && all_due) status_due_ns = now + kStatusEveryS * kSecondNs;
     was_ready = readiness.ready;
+    if (failure) told_conditions = conditions;
     if (!config_.hollow) prepare_network(config_.node_names.front());
     if (failure && !announced) {
       host_.set_ready(true);
@@ -257,19 +276,12 @@ void NodeRegistration::fill_status(Node& node, const Readiness& readiness) {
     const std::lock_guard lock(mutex_);
     status.mutable_images()->Assign(images_.begin(), images_.end());
   }
-  const bool low_memory = !config_.hollow && static_cast<int64_t>(machine_memory_available()) < kMemoryPressureBytes;
-  const bool low_disk =
-      !config_.hollow && machine_.disk_bytes > 0 &&
-      static_cast<int64_t>(disk_space(config_.pods_folder).available_bytes) * 100 / machine_.disk_bytes <
-          kDiskPressurePercent;
-  set_condition(node, "MemoryPressure", low_memory ? "True" : "False",
-                low_memory ? "KubeletHasInsufficientMemory" : "KubeletHasSufficientMemory",
-                low_memory ? "kubelet has insufficient memory available" : "kubelet has sufficient memory available",
-                now_s);
-  set_condition(node, "DiskPressure", low_disk ? "True" : "False",
-                low_disk ? "KubeletHasDiskPressure" : "KubeletHasNoDiskPressure",
-                low_disk ? "kubelet has disk pressure" : "kubelet has no disk pressure", now_s);
-  set_condition(node, "PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available", now_s);
+  const std::set<std::string> pressed = conditions_.get();
+  for (const ConditionWords& words : kPressures) {
+    const bool is_pressed = pressed.contains(words.type);
+    set_condition(node, words.type, is_pressed ? "True" : "False", is_pressed ? words.reason : words.no_reason,
+                  is_pressed ? words.message : words.no_message, now_s);
+  }
   set_condition(node, "Ready", readiness.ready ? "True" : "False", readiness.reason, readiness.message, now_s);
 }
 

@@ -11,6 +11,7 @@
 #include "plugins/node-agent/config.hpp"
 #include "plugins/node-agent/images/image_garbage.hpp"
 #include "plugins/node-agent/machine.hpp"
+#include "plugins/node-agent/pressure/pressure_state.hpp"
 #include "plugins/node-agent/runtime_client.hpp"
 
 #include <condition_variable>
@@ -24,7 +25,8 @@ namespace orlop::agent {
 
 class NodeRegistration {
  public:
-  NodeRegistration(Host host, const AgentConfig& config, const RuntimeClient& runtime, const Machine& machine);
+  NodeRegistration(Host host, const AgentConfig& config, const RuntimeClient& runtime, const Machine& machine,
+                   const NodeConditions& conditions);
   ~NodeRegistration() { stop(); }
 
   // Reports the plugin ready once every node is registered.
@@ -53,6 +55,7 @@ class NodeRegistration {
   const AgentConfig& config_;
   const RuntimeClient& runtime_;
   const Machine& machine_;
+  const NodeConditions& conditions_;
   std::mutex mutex_;
   std::condition_variable woken_;
   bool running_ = false;         // guarded by mutex_

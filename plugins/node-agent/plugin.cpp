@@ -11,6 +11,9 @@
 #include "plugins/node-agent/node_registration.hpp"
 #include "plugins/node-agent/node_service.hpp"
 #include "plugins/node-agent/pod_controller.hpp"
+#include "plugins/node-agent/pressure/node_observer.hpp"
+#include "plugins/node-agent/pressure/oom_watcher.hpp"
+#include "plugins/node-agent/pressure/pressure_manager.hpp"
 #include "plugins/node-agent/stats/node_stats.hpp"
 #include "plugins/node-agent/stats/usage_source.hpp"
 
@@ -61,7 +64,7 @@ class NodeAgent final : public Plugin {
     service_->start();
     router_ = std::make_unique<ServiceRouter>(host());
     router_->add(*service_);
-    registration_ = std::make_unique<NodeRegistration>(host(), config_, *runtime_, machine_);
+    registration_ = std::make_unique<NodeRegistration>(host(), config_, *runtime_, machine_, pods_->conditions());
     registration_->start();
     if (static_pods_) {
       const Status read = static_pods_->start();
@@ -75,6 +78,7 @@ class NodeAgent final : public Plugin {
       upkeep_->start();
     }
     ORLOP_TRY(controllers_->start());
+    if (!config_.hollow) start_pressure();
     running_ = true;
     events_ = std::thread([this] { follow_runtime(); });
     return Status::ok();
@@ -86,6 +90,8 @@ class NodeAgent final : public Plugin {
       running_ = false;
       stopped_.notify_all();
     }
+    if (oom_) oom_->stop();
+    if (pressure_) pressure_->stop();
     if (static_pods_) static_pods_->stop();
     if (upkeep_) upkeep_->stop();
     if (registration_) registration_->stop();
@@ -103,6 +109,34 @@ class NodeAgent final : public Plugin {
 
  private:
   static constexpr uint32_t kEventsDeadlineMs = 1000;  // also how long stop() may take
+
+  void start_pressure() {
+    observer_ = std::make_unique<NodeObserver>(config_, *runtime_, usage_source());
+    PressureActions actions;
+    actions.observe = [this] { return observer_->observe(); };
+    actions.measure = [this] { return observer_->measure(); };
+    actions.measure_disk = [this](const std::set<std::string>& uids) { return observer_->measure_disk(uids); };
+    actions.evict = [this](const ObjectKey& key, const std::string& uid, const std::string& reason,
+                           const std::string& message,
+                           std::optional<int64_t> grace_s) { return pods_->evict(key, uid, reason, message, grace_s); };
+    actions.reclaim_disk = [this](int64_t bytes) {
+      std::set<std::string> ended;
+      static_cast<void>(Objects<kube::Pod>(host()).each("", "node/" + config_.node_names.front(),
+                                                        [&](const RecordView&, kube::Pod& pod) {
+                                                          if (kube::is_terminal(pod))
+                                                            ended.insert(pod.metadata().uid());
+                                                          return true;
+                                                        }));
+      observer_->remove_dead_containers(ended);
+      const auto freed = upkeep_->images().free_bytes(bytes);
+      if (!freed) host().log_warn("images could not be removed: " + freed.message());
+    };
+    pressure_ = std::make_unique<PressureManager>(host(), config_.node_names.front(), config_.resources.eviction,
+                                                  std::move(actions), pods_->conditions());
+    pressure_->start(pods_->cgroups());
+    oom_ = std::make_unique<OomWatcher>(host(), config_.node_names.front());
+    oom_->start();
+  }
 
   std::unique_ptr<UsageSource> usage_source() {
     if (config_.hollow) return std::make_unique<HollowSource>(host(), config_, *runtime_);
@@ -150,6 +184,9 @@ class NodeAgent final : public Plugin {
   std::unique_ptr<ServiceRouter> router_;
   std::unique_ptr<NodeRegistration> registration_;
   std::unique_ptr<Upkeep> upkeep_;  // null on hollow nodes
+  std::unique_ptr<NodeObserver> observer_;
+  std::unique_ptr<PressureManager> pressure_;
+  std::unique_ptr<OomWatcher> oom_;
   std::mutex mutex_;
   std::condition_variable stopped_;
   std::atomic<bool> running_ = false;  // written under mutex_

@@ -46,6 +46,9 @@ class PodController final : public Reconciler {
   void set_static_pods(StaticPods& pods) { static_pods_ = &pods; }
   // These static pods have come, changed or gone. Any thread.
   void static_changed(const std::set<ObjectKey>& keys) { context_.registry.wake(keys); }
+  // Under which conditions the node is; no pod is admitted under pressure that would add to it.
+  [[nodiscard]] NodeConditions& conditions() { return context_.conditions; }
+  [[nodiscard]] const CgroupTree& cgroups() const { return context_.cgroups.tree(); }
   // Something happened to this container or sandbox; empty: to anything (look at every pod). Any thread.
   void runtime_changed(const std::string& container_id);
   // Stops pods that run here without standing in the store. Called at the start and now and then.

@@ -10,6 +10,7 @@
 #include "plugins/node-agent/pod_config.hpp"
 #include "plugins/node-agent/pod_registry.hpp"
 #include "plugins/node-agent/pod_status.hpp"
+#include "plugins/node-agent/pressure/pressure_state.hpp"
 #include "plugins/node-agent/runtime_client.hpp"
 
 #include <cstdint>
@@ -30,6 +31,7 @@ struct AgentContext {
   Objects<kube::Pod> pods;
   PodRegistry registry;
   NodeCgroups cgroups;
+  NodeConditions conditions;
 
   AgentContext(Host host_, const AgentConfig& config_, const RuntimeClient& runtime_, const Machine& machine_)
       : host(host_),

@@ -111,4 +111,17 @@ Refused check_admission(const k8s::io::api::core::v1::Node& node, const std::vec
   return {};
 }
 
+Refused check_pressure(const std::set<std::string>& conditions, const kube::Pod& pod) {
+  if (conditions.empty() || is_critical(pod)) return {};
+  if (conditions.size() == 1 && conditions.contains("MemoryPressure")) {
+    k8s::io::api::core::v1::Taint taint;
+    taint.set_key("node.kubernetes.io/memory-pressure");
+    taint.set_effect("NoSchedule");
+    if (qos_of(pod) != Qos::kBestEffort || kube::tolerates(pod.spec(), taint)) return {};
+  }
+  std::string names;
+  for (const std::string& condition : conditions) names += (names.empty() ? "" : " ") + condition;
+  return {"Evicted", "The node had condition: [" + names + "]. "};
+}
+
 }  // namespace orlop::agent

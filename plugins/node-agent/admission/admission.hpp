@@ -7,6 +7,7 @@
 #include "orlop/pod_resources.hpp"
 #include "orlop/pods.hpp"
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -20,5 +21,9 @@ struct Refused {
 // `others`: the pods that were admitted before and have not ended.
 Refused check_admission(const k8s::io::api::core::v1::Node& node, const std::vector<kube::Pod>& others,
                         const kube::Pod& pod);
+
+// Under pressure critical pods come in, with memory alone short also those that ask for something or tolerate it.
+// `conditions`: "MemoryPressure" and so on, those that hold.
+Refused check_pressure(const std::set<std::string>& conditions, const kube::Pod& pod);
 
 }  // namespace orlop::agent

@@ -75,6 +75,24 @@ TEST(Admission, NodesThatItMayNotStandOn) {
   EXPECT_EQ(check_admission(tainted, {}, make_pod()).reason, "TaintToleration");
 }
 
+TEST(Admission, UnderPressure) {
+  const auto reason = [](const std::set<std::string>& conditions, const kube::Pod& pod) {
+    return check_pressure(conditions, pod).reason;
+  };
+  kube::Pod pod = make_pod();
+  EXPECT_EQ(reason({}, pod), "");
+  EXPECT_EQ(reason({"MemoryPressure"}, pod), "Evicted");
+  EXPECT_EQ(reason({"MemoryPressure"}, make_pod("", "1Mi")), "");
+  EXPECT_EQ(check_pressure({"DiskPressure", "MemoryPressure"}, make_pod("", "1Mi")).message,
+            "The node had condition: [DiskPressure MemoryPressure]. ");
+  auto& toleration = *pod.mutable_spec()->add_tolerations();
+  toleration.set_operator_("Exists");
+  EXPECT_EQ(reason({"MemoryPressure"}, pod), "");
+  EXPECT_EQ(reason({"DiskPressure"}, pod), "Evicted");
+  pod.mutable_spec()->set_priority(2'000'000'000);
+  EXPECT_EQ(reason({"DiskPressure"}, pod), "");
+}
+
 TEST(Admission, PortsOfTheNode) {
   kube::Pod first = make_pod();
   auto& port = *first.mutable_spec()->mutable_containers(0)->add_ports();

@@ -132,6 +132,7 @@ Result<CgroupUsage> CgroupTree::usage(const std::string& cgroup) const {
   if (::access(memory.c_str(), F_OK) != 0) return Status(Code::kNotFound, "no cgroup " + cgroup);
   CgroupUsage out;
   const std::string stat = read_small_file(memory + "/memory.stat");
+  out.processes = read_number(folder("pids", cgroup) + "/pids.current").value_or(0);
   if (unified_) {
     const std::string cpu = read_small_file(memory + "/cpu.stat");
     out.cpu_ns = stat_field(cpu, "usage_usec").value_or(0) * 1000;

@@ -21,6 +21,7 @@ struct CgroupUsage {
   uint64_t memory_usage_bytes = 0;
   uint64_t memory_working_set_bytes = 0;  // usage without what the kernel can drop (inactive file pages)
   uint64_t memory_rss_bytes = 0;
+  uint64_t processes = 0;
 };
 
 class CgroupTree {
@@ -35,6 +36,8 @@ class CgroupTree {
   // Names of the cgroups directly below; none when it is not there.
   [[nodiscard]] std::vector<std::string> children(const std::string& cgroup) const;
   [[nodiscard]] bool exists(const std::string& cgroup) const;
+  // Where its files about memory are.
+  [[nodiscard]] std::string memory_folder(const std::string& cgroup) const { return folder("memory", cgroup); }
 
   // Makes it, with those above it, where limits can be set. kUnavailable: the kernel's own words.
   [[nodiscard]] Status make(const std::string& cgroup) const;

@@ -96,11 +96,14 @@ SpaceUsed folder_usage(const std::string& folder) {
   return Walk().run(folder);
 }
 
-std::map<std::string, PodDisk> read_disk_usage(const AgentConfig& config, const RuntimeClient& runtime) {
+std::map<std::string, PodDisk> read_disk_usage(const AgentConfig& config, const RuntimeClient& runtime,
+                                               const std::set<std::string>* only) {
   std::map<std::string, PodDisk> out;
+  const auto is_wanted = [only](const std::string& uid) { return only == nullptr || only->contains(uid); };
   struct stat disk {};
   ::stat(config.pods_folder.c_str(), &disk);
   for (const std::string& uid : names_in(config.pods_folder)) {
+    if (!is_wanted(uid)) continue;
     PodDisk& pod = out[uid];
     for (const std::string& volume : names_in(config.pods_folder + "/" + uid + "/volumes")) {
       const std::string folder = config.pods_folder + "/" + uid + "/volumes/" + volume;
@@ -113,7 +116,7 @@ std::map<std::string, PodDisk> read_disk_usage(const AgentConfig& config, const 
   // <namespace>_<name>_<uid>/<container>
   for (const std::string& folder : names_in(config.logs_folder)) {
     const size_t at = folder.rfind('_');
-    if (at == std::string::npos) continue;
+    if (at == std::string::npos || !is_wanted(folder.substr(at + 1))) continue;
     PodDisk& pod = out[folder.substr(at + 1)];
     for (const std::string& container : names_in(config.logs_folder + "/" + folder))
       pod.containers[container].logs = folder_usage(config.logs_folder + "/" + folder + "/" + container);
@@ -123,7 +126,7 @@ std::map<std::string, PodDisk> read_disk_usage(const AgentConfig& config, const 
   if (!stats) return out;
   for (const cri::ContainerStats& container : stats->stats()) {
     const auto uid = container.attributes().labels().find(kPodUidLabel);
-    if (uid == container.attributes().labels().end()) continue;
+    if (uid == container.attributes().labels().end() || !is_wanted(uid->second)) continue;
     SpaceUsed& layer = out[uid->second].containers[container.attributes().metadata().name()].layer;
     layer += {container.writable_layer().used_bytes().value(), container.writable_layer().inodes_used().value()};
   }

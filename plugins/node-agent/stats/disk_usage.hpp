@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 
 namespace orlop::agent {
@@ -39,7 +40,9 @@ struct PodDisk {
 // Symlinks are not followed. What goes meanwhile is not counted.
 SpaceUsed folder_usage(const std::string& folder);
 
-// By pod uid: every pod that has a folder for volumes or logs here. Blocks for as long as the walk takes.
-std::map<std::string, PodDisk> read_disk_usage(const AgentConfig& config, const RuntimeClient& runtime);
+// By pod uid: every pod that has a folder for volumes or logs here, or those of `only` alone. Blocks for as long as the
+// walk takes.
+std::map<std::string, PodDisk> read_disk_usage(const AgentConfig& config, const RuntimeClient& runtime,
+                                               const std::set<std::string>* only = nullptr);
 
 }  // namespace orlop::agent
