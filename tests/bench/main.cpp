@@ -35,7 +35,7 @@ Options of the target before them:
   --node-agent HOW     orlopd: inline or isolated (default)
 
 Options:
-  --sections LIST      of start,idle,creates,fill,reads,watch,restart,schedule (default: these), real, hundred, roll
+  --sections LIST      of start,idle,creates,fill,reads,watch,restart,schedule (default: these), real, hundred, roll, agent
   --real               adds the section real: containers, on nodes that are there
   --seconds S          of each measurement (2)       --rounds N       all of it so often, the median counts (1)
   --clients LIST       of creates (1,64,256)
@@ -58,7 +58,7 @@ constexpr Section kSections[] = {
     {"start", measure_start, true},      {"idle", measure_idle, true},         {"creates", measure_creates, true},
     {"fill", measure_fill, true},        {"reads", measure_reads, true},       {"watch", measure_watch, true},
     {"restart", measure_restart, true},  {"schedule", measure_schedule, true}, {"real", measure_real, false},
-    {"hundred", measure_hundred, false}, {"roll", measure_roll, false},
+    {"hundred", measure_hundred, false}, {"roll", measure_roll, false},        {"agent", measure_agent, false},
 };
 
 struct Options {
@@ -244,8 +244,8 @@ void run(Options& options, Report& report) {
       for (Target& target : options.targets) {
         if (interrupted()) break;
         fmt::print(stderr, "{}: {}\n", section.name, target.name);
-        const bool starts_itself =
-            section.measure == measure_start || section.measure == measure_schedule || section.measure == measure_roll;
+        const bool starts_itself = section.measure == measure_start || section.measure == measure_schedule ||
+                                   section.measure == measure_roll || section.measure == measure_agent;
         Status status = starts_itself ? Status::ok() : ensure_running(target);
         if (status) status = section.measure(target, options.sizes, report);
         if (!status) report.note(target.index, fmt::format("{}: {}", section.name, status.message()));

@@ -26,6 +26,8 @@ struct Sizes {
   std::size_t real_pods = 10;
   std::size_t many_pods = 100;
   std::size_t rolled_pods = 10000;
+  std::size_t idle_pods = 50;
+  double idle_seconds = 30;
   std::string image = "nginx";
 };
 
@@ -109,6 +111,8 @@ Status measure_real(Target& target, const Sizes& sizes, Report& report);
 Status measure_hundred(Target& target, const Sizes& sizes, Report& report);
 // A Deployment of many pods gets another template; on hollow nodes as measure_schedule.
 Status measure_roll(Target& target, const Sizes& sizes, Report& report);
+// What the agent of a node takes while its pods just run; with an orlopd of our own on a hollow node.
+Status measure_agent(Target& target, const Sizes& sizes, Report& report);
 // Starts the target's daemon with so many hollow nodes and waits until they are Ready.
 Status start_hollow(Target& target, const Sizes& sizes);
 // Deletes what was made on a server that is not ours.
