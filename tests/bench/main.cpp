@@ -35,7 +35,8 @@ Options of the target before them:
   --node-agent HOW     orlopd: inline or isolated (default)
 
 Options:
-  --sections LIST      of start,idle,creates,fill,reads,watch,restart,schedule (default: these), real, hundred, roll, agent
+  --sections LIST      of start,idle,creates,fill,reads,watch,restart,schedule (default: these), real, hundred, roll,
+                       agent
   --real               adds the section real: containers, on nodes that are there
   --seconds S          of each measurement (2)       --rounds N       all of it so often, the median counts (1)
   --clients LIST       of creates (1,64,256)
