@@ -26,7 +26,7 @@ cgroup_file() {
 has_event() { "$k" get events --field-selector "reason=$1" -o 'jsonpath={.items[*].message}' 2>/dev/null | grep -qF -- "$2"; }
 
 test_memory_limit_oom_killed() {
-  resource_pod hog '{limits: {memory: 32Mi}}' 'sleep 1; dd if=/dev/zero of=/dev/null bs=200M count=1; sleep 60' \
+  resource_pod hog '{limits: {memory: 32Mi}}' 'sleep 1; exec dd if=/dev/zero of=/dev/null bs=200M count=1' \
     '  restartPolicy: Never'
   within 20 phase_is hog Failed
   must "$k" get pod hog -o 'jsonpath={.status.containerStatuses[0].state.terminated.reason} {.status.containerStatuses[0].state.terminated.exitCode}'
