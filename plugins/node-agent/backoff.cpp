@@ -1,8 +1,10 @@
 #include "plugins/node-agent/backoff.hpp"
 
+#include "plugins/node-agent/config_refs.hpp"
 #include "plugins/node-agent/pod_config.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace orlop::agent {
 namespace {
@@ -45,11 +47,14 @@ void Backoff::refuse(Pass& pass, const Container& container, const std::string& 
   const int64_t again_at_ns = context_.host.monotonic_now_ns() + kRefusedRetryNs;
   pass.waiting[container.name()] = {reason, why.message()};
   pass.memory->refused[container.name()] = {{reason, why.message()}, again_at_ns, definition_hash(container)};
+  if (why.code() == Code::kNotFound) wait_for_config(context_, pass);
   context_.events.about(pass.pod(), EventType::kWarning, "Failed", "Error: " + why.message());
   pass.again_at(again_at_ns);
 }
 
 bool Backoff::is_refused(Pass& pass, const Container& container) {
+  const bool changed = context_.registry.with([&] { return std::exchange(pass.memory->config_changed, false); });
+  if (changed) pass.memory->refused.clear();
   const auto found = pass.memory->refused.find(container.name());
   if (found == pass.memory->refused.end()) return false;
   const Refusal& refusal = found->second;
@@ -62,6 +67,8 @@ bool Backoff::is_refused(Pass& pass, const Container& container) {
 
 void Backoff::forget_refusal(Pass& pass, const Container& container) {
   pass.memory->refused.erase(container.name());
+  if (!pass.memory->refused.empty()) return;
+  context_.registry.with([&] { pass.memory->waits_for.clear(); });
 }
 
 }  // namespace orlop::agent

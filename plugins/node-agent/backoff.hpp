@@ -17,7 +17,8 @@ class Backoff {
   // Whether it is too early to start it again: then its status says CrashLoopBackOff and the pass comes again.
   bool waits_after_crash(Pass& pass, const Container& container, const cri::ContainerStatus& ended);
 
-  // It could not be created or started: told, and left alone for a while.
+  // It could not be created or started: told, and left alone for a while, or until a ConfigMap or Secret that was
+  // missing changes.
   void refuse(Pass& pass, const Container& container, const std::string& reason, const Status& why);
   // Whether that was a moment ago: then the reason stands in the status and the pass comes again.
   bool is_refused(Pass& pass, const Container& container);

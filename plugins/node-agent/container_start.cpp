@@ -12,25 +12,27 @@
 namespace orlop::agent {
 namespace {
 
+constexpr int64_t kPostStartMsMax = 3'600'000;  // the hook itself has no time limit
+
 cri::PodSandboxConfig settings_of(const AgentContext& context, const kube::Pod& pod) {
   return sandbox_config(context.config, pod, 0, context.machine.dns_servers, context.machine.dns_searches);
 }
 
 }  // namespace
 
-Result<bool> ContainerStart::start(Pass& pass, const Container& container, uint32_t attempt,
-                                   const std::string& target) {
+Result<ContainerStart::Step> ContainerStart::start(Pass& pass, const Container& container, uint32_t attempt,
+                                                   const std::string& target) {
   const kube::Pod& pod = pass.pod();
-  if (backoff_.is_refused(pass, container)) return false;
+  if (backoff_.is_refused(pass, container)) return Step::kWaits;
   ORLOP_ASSIGN(const std::string image_reference, image_of(pass, container));
-  if (image_reference.empty()) return false;
+  if (image_reference.empty()) return Step::kWaits;
   ORLOP_TRY(collect_old(pass, container));
   auto created = create(pass, container, attempt, image_reference, target);
   if (!created) {
     const bool settings = created.code() == Code::kNotFound || created.code() == Code::kInvalid;
     backoff_.refuse(pass, container, settings ? "CreateContainerConfigError" : "CreateContainerError",
                     created.status());
-    return false;
+    return Step::kWaits;
   }
   context_.events.about(pod, EventType::kNormal, "Created", "Created container: " + container.name());
   context_.registry.note_id(pass.key, *created);
@@ -39,11 +41,18 @@ Result<bool> ContainerStart::start(Pass& pass, const Container& container, uint3
   auto started = context_.runtime.invoke<cri::StartContainerResponse>("RuntimeService/StartContainer", request);
   if (!started) {
     backoff_.refuse(pass, container, "RunContainerError", started.status());
-    return false;
+    return Step::kWaits;
   }
   backoff_.forget_refusal(pass, container);
   context_.events.about(pod, EventType::kNormal, "Started", "Started container " + container.name());
-  return true;
+  if (!container.lifecycle().has_poststart()) return Step::kStarted;
+  const auto hook = hooks_.begin(pass, container.lifecycle().poststart(), container, *created, kPostStartMsMax);
+  pass.memory->post_start[*created] = hook;
+  // Looked at again when a sleep is over, at once when it has failed already; a check wakes the pod by itself.
+  if (hook->until_ns != 0 || hooks_.state(*hook) != LifecycleHooks::State::kRunning) {
+    pass.again_at(std::max(hook->until_ns, context_.host.monotonic_now_ns()));
+  }
+  return Step::kHeld;
 }
 
 Result<std::string> ContainerStart::image_of(Pass& pass, const Container& container) {

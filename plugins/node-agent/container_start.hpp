@@ -5,6 +5,7 @@
 
 #include "plugins/node-agent/backoff.hpp"
 #include "plugins/node-agent/images/images.hpp"
+#include "plugins/node-agent/lifecycle_hooks.hpp"
 #include "plugins/node-agent/pod_pass.hpp"
 #include "plugins/node-agent/volumes.hpp"
 
@@ -15,13 +16,17 @@ namespace orlop::agent {
 
 class ContainerStart {
  public:
-  ContainerStart(AgentContext& context, Images& images, Volumes& volumes, Backoff& backoff)
-      : context_(context), images_(images), volumes_(volumes), backoff_(backoff) {}
+  ContainerStart(AgentContext& context, Images& images, Volumes& volumes, Backoff& backoff, LifecycleHooks& hooks)
+      : context_(context), images_(images), volumes_(volumes), backoff_(backoff), hooks_(hooks) {}
 
-  // Takes the next steps; true once it has been started. Where it waits (for its image, for a refusal to pass) the
-  // reason stands in the pass. `attempt`: how many of this name there were before it. `target`: the container whose
+  enum class Step {
+    kWaits,  // for its image, for a refusal to pass: the reason stands in the pass
+    kHeld,   // started; its postStart hook is under way
+    kStarted,
+  };
+  // Takes the next steps. `attempt`: how many of this name there were before it. `target`: the container whose
   // processes it sees; empty: its own.
-  Result<bool> start(Pass& pass, const Container& container, uint32_t attempt, const std::string& target = {});
+  Result<Step> start(Pass& pass, const Container& container, uint32_t attempt, const std::string& target = {});
 
  private:
   // Where its image is; empty while there is none.
@@ -35,6 +40,7 @@ class ContainerStart {
   Images& images_;
   Volumes& volumes_;
   Backoff& backoff_;
+  LifecycleHooks& hooks_;
 };
 
 }  // namespace orlop::agent

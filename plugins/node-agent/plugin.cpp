@@ -43,7 +43,8 @@ class NodeAgent final : public Plugin {
 
   Status start() override {
     runtime_ = std::make_unique<RuntimeClient>(host(), config_.runtime);
-    auto pods = std::make_unique<PodController>(host(), config_, *runtime_, machine_);
+    network_ = std::make_unique<NetworkChecks>();
+    auto pods = std::make_unique<PodController>(host(), config_, *runtime_, machine_, network_.get());
     pods_ = pods.get();
     if (!config_.hollow) {
       // Pods without limits run all the same; those with limits tell what is wrong.
@@ -54,6 +55,7 @@ class NodeAgent final : public Plugin {
                                        [this](const std::set<ObjectKey>& keys) { pods_->static_changed(keys); });
       pods_->set_static_pods(*static_pods_);
     }
+    network_->start([this] { return host().monotonic_now_ns(); }, [this] { return pods_->tick(); });
     controllers_ = std::make_unique<ControllerSet>(host());
     controllers_->add(std::move(pods));
     logs_ = std::make_unique<LogServer>(host(), config_.run_folder + "/logs.sock");
@@ -95,6 +97,7 @@ class NodeAgent final : public Plugin {
     if (static_pods_) static_pods_->stop();
     if (upkeep_) upkeep_->stop();
     if (registration_) registration_->stop();
+    if (network_) network_->stop();
     if (controllers_) controllers_->stop();
     if (service_) service_->stop();
     if (stats_) stats_->stop();
@@ -175,6 +178,7 @@ class NodeAgent final : public Plugin {
   AgentConfig config_;
   Machine machine_;
   std::unique_ptr<RuntimeClient> runtime_;
+  std::unique_ptr<NetworkChecks> network_;
   std::unique_ptr<ControllerSet> controllers_;
   std::unique_ptr<StaticPods> static_pods_;  // null on hollow nodes
   PodController* pods_ = nullptr;            // owned by controllers_

@@ -13,20 +13,30 @@ namespace {
 
 constexpr int64_t kMirrorAgainNs = 30 * kSecondNs;  // its namespace may come
 
+constexpr char kDeadlineMessage[] = "Pod was active on the node longer than the specified deadline";
+
 }  // namespace
 
-PodController::PodController(Host host, const AgentConfig& config, const RuntimeClient& runtime, const Machine& machine)
+PodController::PodController(Host host, const AgentConfig& config, const RuntimeClient& runtime, const Machine& machine,
+                             NetworkChecks* network)
     : context_(host, config, runtime, machine),
       node_names_(config.node_names.begin(), config.node_names.end()),
       volumes_(host, config),
       images_(host, runtime, context_.events, config.image_pulls_max,
               [this](const std::set<ObjectKey>& keys) { context_.registry.wake(keys); }),
       admission_(context_),
+      checks_(runtime, config.hollow ? nullptr : network),
+      prober_(host, checks_, context_.events,
+              {[this](const ObjectKey& key) { context_.registry.wake(key); },
+               [network](int64_t at_ns) {
+                 if (network != nullptr) network->wake_at(at_ns);
+               }}),
+      hooks_(context_, checks_),
       backoff_(context_),
-      termination_(context_),
+      termination_(context_, hooks_),
       sandboxes_(context_, volumes_),
-      container_start_(context_, images_, volumes_, backoff_),
-      containers_(context_, container_start_, backoff_, termination_),
+      container_start_(context_, images_, volumes_, backoff_, hooks_),
+      containers_(context_, container_start_, backoff_, termination_, hooks_, prober_),
       mirrors_(host) {}
 
 bool PodController::is_ours(const kube::Pod& pod) const {
@@ -34,6 +44,11 @@ bool PodController::is_ours(const kube::Pod& pod) const {
 }
 
 void PodController::observe(const ChangeView& change, KeyQueue& queue) {
+  if (change.record.kind != "pods") {
+    context_.registry.wake_waiting(std::string(change.record.name_space),
+                                   std::string(change.record.kind) + "/" + std::string(change.record.name));
+    return;
+  }
   kube::Pod pod;
   if (!pod.ParseFromArray(change.record.value.data(), static_cast<int>(change.record.value.size())) || !is_ours(pod))
     return;
@@ -101,7 +116,7 @@ Result<Outcome> PodController::reconcile(const ObjectKey& key) {
     return memory == nullptr ? Result<Outcome>(Outcome{}) : clean_up(key, memory->uid);
   }
   std::string other_uid;
-  Pass pass{key, std::move(*stored), {}, nullptr, {}, 0};
+  Pass pass{key, std::move(*stored), {}, nullptr, {}, {}, 0};
   pass.memory = context_.registry.remember(key, pass.pod().metadata().uid(), other_uid);
   if (!other_uid.empty()) {
     // Another pod of this name was here before: first it goes.
@@ -109,16 +124,43 @@ Result<Outcome> PodController::reconcile(const ObjectKey& key) {
     return outcome.again_after_ns != 0 ? outcome : Outcome{1};
   }
   ORLOP_TRY(pass.look_again(context_));
-  if (kube::is_terminating(pass.pod())) return terminate(pass);
-  const auto ending = context_.registry.with([&] { return pass.memory->ending; });
-  return ending && !kube::is_terminal(pass.pod()) ? end(pass, *ending) : run(pass);
+  return kube::is_terminating(pass.pod()) ? terminate(pass) : live(pass);
+}
+
+Result<Outcome> PodController::live(Pass& pass) {
+  if (kube::is_terminal(pass.pod())) {
+    prober_.forget(pass.key);
+    if (termination_.stop_all(pass, 0, false)) ORLOP_TRY(sandboxes_.stop(pass.runtime));
+    return again(pass);
+  }
+  auto ending = context_.registry.with([&] { return pass.memory->ending; });
+  if (!ending && is_past_deadline(pass)) {
+    ending = PodEnding{"DeadlineExceeded", kDeadlineMessage, std::nullopt, false};
+    context_.registry.with([&] { pass.memory->ending = ending; });
+    context_.events.about(pass.pod(), EventType::kNormal, ending->reason, ending->message);
+  }
+  return ending ? end(pass, *ending) : run(pass);
+}
+
+Outcome PodController::again(const Pass& pass) const {
+  if (pass.again_at_ns == 0) return Outcome{};
+  return Outcome{std::max<int64_t>(1, pass.again_at_ns - context_.host.monotonic_now_ns())};
+}
+
+bool PodController::is_past_deadline(Pass& pass) {
+  const kube::Pod& pod = pass.pod();
+  if (!pod.spec().has_activedeadlineseconds() || !pod.status().has_starttime()) return false;
+  const int64_t until_s = pod.status().starttime().seconds() + pod.spec().activedeadlineseconds();
+  const int64_t left_ns = until_s * kSecondNs - context_.host.wall_now_ns();
+  if (left_ns > 0) pass.again_at(context_.host.monotonic_now_ns() + left_ns);
+  return left_ns <= 0;
 }
 
 Result<Outcome> PodController::reconcile_static(const ObjectKey& key, const kube::Pod& pod) {
   std::string why_no_mirror;
   ORLOP_ASSIGN(auto mirror, mirrors_.ensure(pod, why_no_mirror));
   std::string other_uid;
-  Pass pass{key, {pod, 0}, {}, nullptr, {}, 0};
+  Pass pass{key, {pod, 0}, {}, nullptr, {}, {}, 0};
   pass.is_static = true;
   pass.mirror = std::move(mirror);
   if (pass.mirror && pass.mirror->object.has_status()) {
@@ -134,7 +176,7 @@ Result<Outcome> PodController::reconcile_static(const ObjectKey& key, const kube
     context_.host.log_warn("static pod " + key.text() + " has no mirror in the API: " + why_no_mirror);
   }
   ORLOP_TRY(pass.look_again(context_));
-  ORLOP_ASSIGN(const Outcome outcome, run(pass));
+  ORLOP_ASSIGN(const Outcome outcome, live(pass));
   if (pass.mirror || outcome.again_after_ns != 0) return outcome;
   return Outcome{kMirrorAgainNs};
 }
@@ -142,11 +184,11 @@ Result<Outcome> PodController::reconcile_static(const ObjectKey& key, const kube
 Result<Outcome> PodController::end_static(const ObjectKey& key, const kube::Pod& pod) {
   const std::string& uid = pod.metadata().uid();
   std::string other_uid;
-  Pass pass{key, {pod, 0}, {}, nullptr, {}, 0};
+  Pass pass{key, {pod, 0}, {}, nullptr, {}, {}, 0};
   pass.memory = context_.registry.remember(key, uid, other_uid);
   if (other_uid.empty()) {
     ORLOP_TRY(pass.look_again(context_));
-    if (!termination_.stop_all(pass, pod.spec().terminationgraceperiodseconds(), true)) return Outcome{};
+    if (!termination_.stop_all(pass, pod.spec().terminationgraceperiodseconds(), true)) return again(pass);
     ORLOP_TRY(clean_up(key, uid).status());
   }
   static_pods_->has_left(uid);
@@ -154,23 +196,23 @@ Result<Outcome> PodController::end_static(const ObjectKey& key, const kube::Pod&
 }
 
 Result<Outcome> PodController::run(Pass& pass) {
-  const kube::Pod& pod = pass.pod();
-  if (kube::is_terminal(pod)) {
-    if (termination_.stop_all(pass, 0, false)) ORLOP_TRY(sandboxes_.stop(pass.runtime));
-    return Outcome{};
-  }
   ORLOP_ASSIGN(const Refused refused, admission_.admit(pass));
   if (!refused.reason.empty()) return refuse(pass, refused);
   Status worked;
-  if (!is_finished(pod, pass.runtime)) {
+  if (is_finished(pass.pod(), pass.runtime)) {
+    // Sidecars end with the work that they were beside.
+    termination_.stop_all(pass, pass.pod().spec().terminationgraceperiodseconds(), true);
+  } else {
     worked = sandboxes_.ensure(pass);
     if (worked && pass.runtime.sandbox_ready()) worked = containers_.advance(pass);
+    if (worked) worked = sandboxes_.collect_old(pass.runtime);
   }
-  const Status written = write_status(pass);
+  const bool has_deadline = pass.pod().spec().has_activedeadlineseconds() && !pass.pod().status().has_starttime();
+  const Status written = write_status(pass, Stage::kRunning);
   if (!worked) return worked;
   if (!written) return written;
-  const int64_t now = context_.host.monotonic_now_ns();
-  return Outcome{pass.again_at_ns == 0 ? 0 : std::max<int64_t>(1, pass.again_at_ns - now)};
+  if (has_deadline) is_past_deadline(pass);
+  return again(pass);
 }
 
 Result<Outcome> PodController::refuse(Pass& pass, const Refused& refused) {
@@ -188,11 +230,12 @@ Result<Outcome> PodController::refuse(Pass& pass, const Refused& refused) {
 Result<Outcome> PodController::end(Pass& pass, const PodEnding& ending) {
   const int64_t grace_s = ending.grace_s.value_or(pass.pod().spec().terminationgraceperiodseconds());
   if (!termination_.stop_all(pass, grace_s, true)) {
-    ORLOP_TRY(write_status(pass));
-    return Outcome{};
+    ORLOP_TRY(write_status(pass, Stage::kEnding));
+    return again(pass);
   }
   ORLOP_TRY(sandboxes_.stop(pass.runtime));
-  ORLOP_TRY(write_status(pass, &ending));
+  ORLOP_TRY(pass.look_again(context_));
+  ORLOP_TRY(write_status(pass, Stage::kOver, &ending));
   return Outcome{};
 }
 
@@ -201,12 +244,13 @@ Result<Outcome> PodController::terminate(Pass& pass) {
   const std::string uid = pass.pod().metadata().uid();
   const int64_t grace_s = std::max<int64_t>(0, pass.pod().metadata().deletiongraceperiodseconds());
   if (!termination_.stop_all(pass, grace_s, true)) {
-    const Status written = write_status(pass);
+    const Status written = write_status(pass, Stage::kEnding);
     if (!written && written.code() != Code::kNotFound) return written;
-    return Outcome{};
+    return again(pass);
   }
   ORLOP_TRY(sandboxes_.stop(pass.runtime));
-  const Status written = write_status(pass);
+  ORLOP_TRY(pass.look_again(context_));
+  const Status written = write_status(pass, Stage::kOver);
   if (!written && written.code() != Code::kNotFound) return written;
   ORLOP_ASSIGN(const Outcome cleaned, clean_up(pass.key, uid));
   if (cleaned.again_after_ns != 0) return cleaned;
@@ -244,18 +288,26 @@ Result<Outcome> PodController::clean_up(const ObjectKey& key, const std::string&
     if (!removed) context_.host.log_warn("pod " + key.text() + ": " + removed.message());
     ORLOP_TRY(remove_tree(context_.config.logs_folder + "/" + key.name_space + "_" + key.name + "_" + uid));
   }
+  prober_.forget(key);
   context_.registry.forget(key);
   return Outcome{};
 }
 
-Status PodController::write_status(Pass& pass, const PodEnding* ending) {
+Status PodController::write_status(Pass& pass, Stage stage, const PodEnding* ending) {
+  if (stage == Stage::kOver) {
+    prober_.forget(pass.key);
+  } else {
+    containers_.look(pass, stage == Stage::kEnding);
+  }
   StatusInputs inputs;
   inputs.pod = &pass.pod();
   inputs.runtime = &pass.runtime;
   inputs.waiting = pass.waiting;
+  inputs.running = pass.running;
   inputs.host_ip = context_.machine.ip;
   inputs.now_s = context_.host.wall_now_ns() / kSecondNs;
   inputs.ending = ending;
+  inputs.is_over = stage == Stage::kOver;
   *pass.stored.object.mutable_status() = make_status(inputs);
   if (pass.is_static && !pass.mirror) return Status::ok();
   if (pass.mirror) *pass.mirror->object.mutable_status() = pass.pod().status();

@@ -50,11 +50,16 @@ struct Pass {
   RuntimePod runtime;
   std::shared_ptr<PodMemory> memory;
   std::map<std::string, WaitingReason> waiting;  // by container
+  std::map<std::string, RunningView> running;    // by container: those that run
   int64_t again_at_ns = 0;
   bool is_static = false;                   // `stored` is from a file; its status goes to the mirror, if there is one
   std::optional<Stored<kube::Pod>> mirror;  // of a static pod
 
   [[nodiscard]] const kube::Pod& pod() const { return stored.object; }
+  // Where the pod's containers are reached; empty while it has no sandbox.
+  [[nodiscard]] const std::string& ip(const Machine& machine) const {
+    return pod().spec().hostnetwork() ? machine.ip : runtime.newest_sandbox.network().ip();
+  }
   void again_at(int64_t at_ns) {
     if (again_at_ns == 0 || at_ns < again_at_ns) again_at_ns = at_ns;
   }

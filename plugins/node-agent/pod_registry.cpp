@@ -29,6 +29,16 @@ void PodRegistry::wake_owner(const std::string& id) {
   if (queue_ != nullptr && found != keys_.end()) queue_->add(found->second);
 }
 
+void PodRegistry::wake_waiting(const std::string& name_space, const std::string& object) {
+  const std::lock_guard lock(mutex_);
+  if (queue_ == nullptr) return;
+  for (const auto& [key, memory] : memory_) {
+    if (key.name_space != name_space || !memory->waits_for.contains(object)) continue;
+    memory->config_changed = true;
+    queue_->add(key);
+  }
+}
+
 std::shared_ptr<PodMemory> PodRegistry::remember(const ObjectKey& key, const std::string& uid, std::string& other_uid) {
   const std::lock_guard lock(mutex_);
   auto& slot = memory_[key];

@@ -25,77 +25,125 @@ void fill_terminated(const cri::ContainerStatus& from, k8s::io::api::core::v1::C
   out.set_containerid("containerd://" + from.id());
 }
 
-ContainerStatus container_status(const StatusInputs& inputs, const Container& container, bool is_init, bool init_done) {
-  ContainerStatus out;
-  out.set_name(container.name());
-  out.set_image(container.image());
-  out.set_imageid("");
-  const cri::ContainerStatus* newest = inputs.runtime->find(container.name());
-  const cri::ContainerStatus* before = inputs.runtime->find(container.name(), 1);
-  const auto waiting = inputs.waiting.find(container.name());
-  out.set_started(false);
-  out.set_ready(false);
-  out.set_restartcount(newest != nullptr ? static_cast<int32_t>(newest->metadata().attempt()) : 0);
-  if (newest != nullptr) {
-    out.set_containerid("containerd://" + newest->id());
-    if (!newest->image().image().empty()) out.set_image(newest->image().image());
-    out.set_imageid(newest->image_ref());
+RunningView view_of(const StatusInputs& inputs, const std::string& name) {
+  const auto found = inputs.running.find(name);
+  return found == inputs.running.end() ? RunningView{} : found->second;
+}
+
+// An init container that the runtime has forgotten, of a pod that has got past it: as it was told last.
+const ContainerStatus* told_before(const kube::Pod& pod, const std::string& name) {
+  for (const ContainerStatus& status : pod.status().initcontainerstatuses()) {
+    if (status.name() == name && status.state().has_terminated()) return &status;
   }
-  const bool running = newest != nullptr && newest->state() == cri::CONTAINER_RUNNING;
-  const bool ended = newest != nullptr && newest->state() == cri::CONTAINER_EXITED;
-  if (running) {
-    set_time(out.mutable_state()->mutable_running()->mutable_startedat(), newest->started_at());
-    out.set_started(true);
-    out.set_ready(!is_init || is_sidecar(container));
-    if (before != nullptr) fill_terminated(*before, *out.mutable_laststate()->mutable_terminated());
-    return out;
-  }
-  if (ended && waiting == inputs.waiting.end()) {
-    fill_terminated(*newest, *out.mutable_state()->mutable_terminated());
-    if (before != nullptr) fill_terminated(*before, *out.mutable_laststate()->mutable_terminated());
-    out.set_ready(is_init && !is_sidecar(container) && newest->exit_code() == 0);
-    return out;
-  }
-  if (ended) fill_terminated(*newest, *out.mutable_laststate()->mutable_terminated());
+  return nullptr;
+}
+
+void fill_waiting(const StatusInputs& inputs, const std::string& name, bool initializing, ContainerStatus& out) {
   auto& state = *out.mutable_state()->mutable_waiting();
+  const auto waiting = inputs.waiting.find(name);
   if (waiting != inputs.waiting.end()) {
     state.set_reason(waiting->second.reason);
     state.set_message(waiting->second.message);
   } else {
-    const bool behind_init = inputs.pod->spec().initcontainers_size() > 0 && (is_init || !init_done);
-    state.set_reason(behind_init ? "PodInitializing" : "ContainerCreating");
+    state.set_reason(initializing ? "PodInitializing" : "ContainerCreating");
   }
+}
+
+ContainerStatus container_status(const StatusInputs& inputs, const Container& container, bool is_init, bool init_done) {
+  const std::string& name = container.name();
+  const cri::ContainerStatus* newest = inputs.runtime->find(name);
+  const cri::ContainerStatus* before = inputs.runtime->find(name, 1);
+  if (newest == nullptr && is_init && init_done) {
+    if (const ContainerStatus* told = told_before(*inputs.pod, name)) return *told;
+  }
+  ContainerStatus out;
+  out.set_name(name);
+  out.set_image(container.image());
+  out.set_imageid("");
+  out.set_started(false);
+  out.set_ready(false);
+  out.set_restartcount(newest != nullptr ? static_cast<int32_t>(newest->metadata().attempt()) : 0);
+  const RunningView view = view_of(inputs, name);
+  const bool running = newest != nullptr && newest->state() == cri::CONTAINER_RUNNING;
+  const bool ended = newest != nullptr && newest->state() == cri::CONTAINER_EXITED;
+  if (newest != nullptr) {
+    // Of a container that is held nobody is to know yet: probes of others and port-forwards would find it.
+    if (!running || !view.held) out.set_containerid("containerd://" + newest->id());
+    if (!newest->image().image().empty()) out.set_image(newest->image().image());
+    out.set_imageid(newest->image_ref());
+  }
+  if (before != nullptr) fill_terminated(*before, *out.mutable_laststate()->mutable_terminated());
+  if (running && !view.held) {
+    set_time(out.mutable_state()->mutable_running()->mutable_startedat(), newest->started_at());
+    out.set_started(view.started);
+    out.set_ready(view.ready && (!is_init || is_sidecar(container)));
+    return out;
+  }
+  if (ended && !inputs.waiting.contains(name)) {
+    fill_terminated(*newest, *out.mutable_state()->mutable_terminated());
+    out.set_ready(is_init && !is_sidecar(container) && newest->exit_code() == 0);
+    return out;
+  }
+  if (ended) fill_terminated(*newest, *out.mutable_laststate()->mutable_terminated());
+  const bool initializing = inputs.pod->spec().initcontainers_size() > 0 && (is_init || !init_done);
+  fill_waiting(inputs, name, initializing, out);
   return out;
 }
 
-std::string phase_of(const kube::Pod& pod, const PodStatus& status, bool init_done) {
+// How many containers are where, as the phase counts them.
+struct Counts {
+  int pending_init = 0, waiting = 0, running = 0, stopped = 0, succeeded = 0;
+  bool failed_init = false;
+};
+
+void count_init(const kube::Pod& pod, const PodStatus& status, bool init_done, Counts& counts) {
+  for (int i = 0; i < pod.spec().initcontainers_size(); ++i) {
+    const ContainerStatus& init = status.initcontainerstatuses(i);
+    const bool terminated = init.state().has_terminated();
+    if (is_sidecar(pod.spec().initcontainers(i))) {
+      if (init.state().has_running()) ++counts.running;
+      if (!terminated && !init.started() && !init.laststate().has_terminated() && !init_done) ++counts.pending_init;
+    } else if (!init_done) {
+      const bool failed = terminated && init.state().terminated().exitcode() != 0;
+      counts.failed_init = counts.failed_init || failed;
+      if (!terminated || failed) ++counts.pending_init;
+    }
+  }
+}
+
+Counts count(const kube::Pod& pod, const PodStatus& status, bool init_done) {
+  Counts counts;
+  count_init(pod, status, init_done, counts);
+  for (const ContainerStatus& container : status.containerstatuses()) {
+    if (container.state().has_running()) {
+      ++counts.running;
+    } else if (container.state().has_terminated()) {
+      ++counts.stopped;
+      if (container.state().terminated().exitcode() == 0) ++counts.succeeded;
+    } else if (container.laststate().has_terminated()) {
+      ++counts.stopped;  // in back-off: it has run and will run again
+    } else {
+      ++counts.waiting;
+    }
+  }
+  return counts;
+}
+
+std::string phase_of(const StatusInputs& inputs, const PodStatus& status, bool init_done) {
+  const kube::Pod& pod = *inputs.pod;
   // A terminal phase never changes again.
   if (kube::is_terminal(pod)) return pod.status().phase();
   const std::string& policy = pod.spec().restartpolicy();
-  for (int i = 0; i < pod.spec().initcontainers_size(); ++i) {
-    const auto& init = status.initcontainerstatuses(i);
-    if (init.state().has_terminated() && init.state().terminated().exitcode() != 0 && policy == "Never" &&
-        !is_sidecar(pod.spec().initcontainers(i))) {
-      return "Failed";
-    }
+  const Counts counts = count(pod, status, init_done);
+  if (counts.failed_init && policy == "Never") return "Failed";
+  if (inputs.is_over) {
+    return counts.waiting == 0 && counts.pending_init == 0 && counts.stopped == counts.succeeded ? "Succeeded"
+                                                                                                 : "Failed";
   }
-  if (!init_done) return "Pending";
-  int waiting_first = 0, running = 0, succeeded = 0, failed = 0;
-  for (const ContainerStatus& container : status.containerstatuses()) {
-    if (container.state().has_running()) {
-      ++running;
-    } else if (container.state().has_terminated()) {
-      ++(container.state().terminated().exitcode() == 0 ? succeeded : failed);
-    } else if (container.laststate().has_terminated()) {
-      ++running;  // in back-off: it has run and will run again
-    } else {
-      ++waiting_first;
-    }
-  }
-  if (waiting_first > 0) return "Pending";
-  if (running > 0) return "Running";
+  if (counts.pending_init > 0 || counts.waiting > 0) return "Pending";
+  if (counts.running > 0) return "Running";
   if (policy == "Always") return "Running";
-  if (failed == 0) return "Succeeded";
+  if (counts.stopped == counts.succeeded) return "Succeeded";
   return policy == "Never" ? "Failed" : "Running";
 }
 
@@ -122,33 +170,67 @@ std::string join(const std::vector<std::string>& names) {
   return out + "]";
 }
 
-void fill_conditions(const StatusInputs& inputs, bool init_done, PodStatus& status) {
+struct Verdict {
+  bool value = false;
+  std::string reason;
+  std::string message;
+};
+
+Verdict containers_ready(const kube::Pod& pod, const PodStatus& status) {
+  if (status.phase() == "Succeeded") return {false, "PodCompleted", ""};
+  if (status.phase() == "Failed") return {false, "PodFailed", ""};
   std::vector<std::string> unready;
+  for (int i = 0; i < pod.spec().initcontainers_size(); ++i) {
+    const ContainerStatus& init = status.initcontainerstatuses(i);
+    if (is_sidecar(pod.spec().initcontainers(i)) && !init.ready()) unready.push_back(init.name());
+  }
   for (const ContainerStatus& container : status.containerstatuses()) {
     if (!container.ready()) unready.push_back(container.name());
   }
-  const bool succeeded = status.phase() == "Succeeded";
-  const bool has_sandbox = inputs.runtime->sandbox_ready() && !kube::is_terminating(*inputs.pod);
-  set_condition(status, "PodReadyToStartContainers", has_sandbox, "", "", inputs.now_s);
+  if (unready.empty()) return {true, "", ""};
+  return {false, "ContainersNotReady", "containers with unready status: " + join(unready)};
+}
+
+// The containers' readiness, and the gates' that others keep as conditions.
+Verdict pod_ready(const kube::Pod& pod, const Verdict& containers) {
+  if (!containers.value) return containers;
+  std::string message;
+  for (const auto& gate : pod.spec().readinessgates()) {
+    const kube::PodCondition* condition = kube::find_condition(pod, gate.conditiontype());
+    const std::string quoted = "\"" + gate.conditiontype() + "\"";
+    if (condition != nullptr && condition->status() == "True") continue;
+    if (!message.empty()) message += ", ";
+    message += condition == nullptr
+                   ? "corresponding condition of pod readiness gate " + quoted + " does not exist."
+                   : "the status of pod readiness gate " + quoted + " is not \"True\", but " + condition->status();
+  }
+  if (message.empty()) return containers;
+  return {false, "ReadinessGatesNotReady", message};
+}
+
+Verdict initialized(const kube::Pod& pod, const PodStatus& status, bool init_done) {
+  if (status.phase() == "Succeeded") return {true, "PodCompleted", ""};
   std::vector<std::string> incomplete;
-  for (const ContainerStatus& init : status.initcontainerstatuses()) {
-    if (!init.ready()) incomplete.push_back(init.name());
+  for (int i = 0; i < pod.spec().initcontainers_size(); ++i) {
+    const ContainerStatus& init = status.initcontainerstatuses(i);
+    const bool done = is_sidecar(pod.spec().initcontainers(i)) ? init.started() : init.ready();
+    if (!done) incomplete.push_back(init.name());
   }
-  set_condition(status, "Initialized", init_done || succeeded,
-                succeeded   ? "PodCompleted"
-                : init_done ? ""
-                            : "ContainersNotInitialized",
-                init_done || succeeded ? "" : "containers with incomplete status: " + join(incomplete), inputs.now_s);
-  const bool ready = unready.empty() && status.phase() == "Running";
-  const std::string reason = succeeded                    ? "PodCompleted"
-                             : status.phase() == "Failed" ? "PodFailed"
-                                                          : "ContainersNotReady";
-  const std::string message = succeeded || unready.empty() ? "" : "containers with unready status: " + join(unready);
-  set_condition(status, "Ready", ready, ready ? "" : reason, ready ? "" : message, inputs.now_s);
-  set_condition(status, "ContainersReady", ready, ready ? "" : reason, ready ? "" : message, inputs.now_s);
-  if (kube::find_condition(*inputs.pod, "PodScheduled") == nullptr) {
-    set_condition(status, "PodScheduled", true, "", "", inputs.now_s);
-  }
+  if (init_done || incomplete.empty()) return {true, "", ""};
+  return {false, "ContainersNotInitialized", "containers with incomplete status: " + join(incomplete)};
+}
+
+void fill_conditions(const StatusInputs& inputs, bool init_done, PodStatus& status) {
+  const kube::Pod& pod = *inputs.pod;
+  const auto set = [&](const char* type, const Verdict& verdict) {
+    set_condition(status, type, verdict.value, verdict.reason, verdict.message, inputs.now_s);
+  };
+  set("PodReadyToStartContainers", {inputs.runtime->sandbox_ready(), "", ""});
+  set("Initialized", initialized(pod, status, init_done));
+  const Verdict containers = containers_ready(pod, status);
+  set("Ready", pod_ready(pod, containers));
+  set("ContainersReady", containers);
+  if (kube::find_condition(pod, "PodScheduled") == nullptr) set("PodScheduled", {true, "", ""});
 }
 
 std::string qos_class(const kube::Pod& pod) {
@@ -189,6 +271,18 @@ void fill_addresses(const StatusInputs& inputs, PodStatus& status) {
   for (const std::string& address : addresses) status.add_podips()->set_ip(address);
 }
 
+// Every init container that has to end has ended well and every sidecar has started.
+bool init_is_done(const StatusInputs& inputs) {
+  const auto& containers = inputs.pod->spec().initcontainers();
+  return std::all_of(containers.begin(), containers.end(), [&](const Container& init) {
+    const cri::ContainerStatus* status = inputs.runtime->find(init.name());
+    if (status == nullptr) return false;
+    if (!is_sidecar(init)) return status->state() == cri::CONTAINER_EXITED && status->exit_code() == 0;
+    const RunningView view = view_of(inputs, init.name());
+    return status->state() == cri::CONTAINER_RUNNING && !view.held && view.started;
+  });
+}
+
 void fill_ending(const StatusInputs& inputs, PodStatus& status) {
   status.set_phase("Failed");
   status.set_reason(inputs.ending->reason);
@@ -208,16 +302,6 @@ bool should_restart(const kube::Pod& pod, const Container& container, bool is_in
   return policy == "OnFailure" && ended.exit_code() != 0;
 }
 
-bool init_is_done(const kube::Pod& pod, const RuntimePod& runtime) {
-  return std::all_of(pod.spec().initcontainers().begin(), pod.spec().initcontainers().end(),
-                     [&](const Container& init) {
-                       const cri::ContainerStatus* status = runtime.find(init.name());
-                       if (status == nullptr) return false;
-                       if (is_sidecar(init)) return status->state() != cri::CONTAINER_CREATED;
-                       return status->state() == cri::CONTAINER_EXITED && status->exit_code() == 0;
-                     });
-}
-
 PodStatus make_status(const StatusInputs& inputs) {
   const kube::Pod& pod = *inputs.pod;
   PodStatus status = pod.status();
@@ -225,7 +309,7 @@ PodStatus make_status(const StatusInputs& inputs) {
   const bool regular_started =
       std::any_of(pod.spec().containers().begin(), pod.spec().containers().end(),
                   [&](const Container& c) { return inputs.runtime->find(c.name()) != nullptr; });
-  const bool init_done = init_is_done(pod, *inputs.runtime) || regular_started;
+  const bool init_done = regular_started || init_is_done(inputs);
   status.clear_initcontainerstatuses();
   status.clear_containerstatuses();
   for (const Container& container : pod.spec().initcontainers()) {
@@ -242,7 +326,7 @@ PodStatus make_status(const StatusInputs& inputs) {
     entry.set_ready(false);
     entry.clear_started();
   }
-  status.set_phase(phase_of(pod, status, init_done));
+  status.set_phase(phase_of(inputs, status, init_done));
   if (inputs.ending != nullptr) fill_ending(inputs, status);
   if (!status.has_starttime()) status.mutable_starttime()->set_seconds(inputs.now_s);
   if (status.qosclass().empty()) status.set_qosclass(qos_class(pod));

@@ -24,6 +24,13 @@ struct WaitingReason {
   std::string message;
 };
 
+// What the agent knows of a container that runs.
+struct RunningView {
+  bool held = false;  // its postStart hook is under way or has failed: it does not count as running yet
+  bool started = true;
+  bool ready = true;
+};
+
 // The agent's own end of a pod, against its will: an eviction, a deadline.
 struct PodEnding {
   std::string reason;
@@ -36,9 +43,11 @@ struct StatusInputs {
   const kube::Pod* pod = nullptr;
   const RuntimePod* runtime = nullptr;
   std::map<std::string, WaitingReason> waiting;  // by container name
+  std::map<std::string, RunningView> running;    // by container name; who is not there is started and ready
   std::string host_ip;
   int64_t now_s = 0;
   const PodEnding* ending = nullptr;  // set once nothing runs any more: the pod is Failed by it
+  bool is_over = false;               // deleted, and nothing runs any more: the phase says how it ended
 };
 
 // The whole status; what others write (conditions that the agent does not own, nominatedNodeName, …) is kept as it is.
@@ -52,8 +61,5 @@ bool should_restart(const kube::Pod& pod, const Container& container, bool is_in
 inline bool is_sidecar(const Container& container) {
   return container.restartpolicy() == "Always";
 }
-
-// True when every init container that has to end has ended well and every sidecar has started.
-bool init_is_done(const kube::Pod& pod, const RuntimePod& runtime);
 
 }  // namespace orlop::agent

@@ -56,9 +56,16 @@ void put(RuntimePod& pod, const std::string& name, cri::ContainerState state, in
   if (state == cri::CONTAINER_EXITED) out.set_finished_at(7 * kSecondNs);
   pod.containers.insert(pod.containers.begin(), out);
 }
-PodStatus status_of(const kube::Pod& pod, const RuntimePod& runtime,
-                    std::map<std::string, WaitingReason> waiting = {}) {
-  return make_status({&pod, &runtime, std::move(waiting), "192.0.2.1", 100});
+PodStatus status_of(const kube::Pod& pod, const RuntimePod& runtime, std::map<std::string, WaitingReason> waiting = {},
+                    std::map<std::string, RunningView> running = {}) {
+  StatusInputs inputs;
+  inputs.pod = &pod;
+  inputs.runtime = &runtime;
+  inputs.waiting = std::move(waiting);
+  inputs.running = std::move(running);
+  inputs.host_ip = "192.0.2.1";
+  inputs.now_s = 100;
+  return make_status(inputs);
 }
 std::string condition(const PodStatus& status, const std::string& type) {
   for (const auto& candidate : status.conditions()) {
@@ -135,6 +142,67 @@ TEST(PodStatus, InitContainersComeFirst) {
   put(failed, "i0", cri::CONTAINER_EXITED, 1);
   status = status_of(never, failed);
   EXPECT_EQ(status.phase(), "Failed");
+}
+
+std::string message(const PodStatus& status, const std::string& type) {
+  for (const auto& candidate : status.conditions()) {
+    if (candidate.type() == type) return candidate.message();
+  }
+  return "";
+}
+
+TEST(PodStatus, ProbesAndHooksAreSeen) {
+  const kube::Pod pod = make_pod("Always", 2);
+  RuntimePod runtime = ready_sandbox();
+  put(runtime, "c0", cri::CONTAINER_RUNNING);
+  put(runtime, "c1", cri::CONTAINER_RUNNING);
+  PodStatus status = status_of(pod, runtime, {}, {{"c0", {false, true, false}}});
+  EXPECT_EQ(status.phase(), "Running");
+  EXPECT_TRUE(status.containerstatuses(0).started());
+  EXPECT_FALSE(status.containerstatuses(0).ready());
+  EXPECT_EQ(message(status, "Ready"), "containers with unready status: [c0]");
+  status = status_of(pod, runtime, {}, {{"c1", {true, true, true}}});
+  EXPECT_EQ(status.phase(), "Pending");
+  EXPECT_EQ(status.containerstatuses(1).state().waiting().reason(), "ContainerCreating");
+  EXPECT_EQ(status.containerstatuses(1).containerid(), "");
+}
+
+TEST(PodStatus, ReadinessGatesCount) {
+  kube::Pod pod = make_pod("Always");
+  pod.mutable_spec()->add_readinessgates()->set_conditiontype("example.com/ok");
+  RuntimePod runtime = ready_sandbox();
+  put(runtime, "c0", cri::CONTAINER_RUNNING);
+  PodStatus status = status_of(pod, runtime);
+  EXPECT_EQ(condition(status, "ContainersReady"), "True ");
+  EXPECT_EQ(condition(status, "Ready"), "False ReadinessGatesNotReady");
+  EXPECT_EQ(message(status, "Ready"),
+            "corresponding condition of pod readiness gate \"example.com/ok\" does not exist.");
+  auto& gate = *pod.mutable_status()->add_conditions();
+  gate.set_type("example.com/ok");
+  gate.set_status("True");
+  EXPECT_EQ(condition(status_of(pod, runtime), "Ready"), "True ");
+}
+
+TEST(PodStatus, SidecarsCountForReadinessAndNotForTheEnd) {
+  kube::Pod pod = make_pod("Never", 1, 1);
+  pod.mutable_spec()->mutable_initcontainers(0)->set_restartpolicy("Always");
+  RuntimePod runtime = ready_sandbox();
+  put(runtime, "i0", cri::CONTAINER_RUNNING);
+  PodStatus status = status_of(pod, runtime, {}, {{"i0", {false, false, false}}});
+  EXPECT_EQ(status.phase(), "Pending");
+  EXPECT_EQ(condition(status, "Initialized"), "False ContainersNotInitialized");
+  put(runtime, "c0", cri::CONTAINER_RUNNING);
+  status = status_of(pod, runtime, {}, {{"i0", {false, true, false}}});
+  EXPECT_EQ(status.phase(), "Running");
+  EXPECT_EQ(message(status, "ContainersReady"), "containers with unready status: [i0]");
+  runtime = ready_sandbox();
+  put(runtime, "i0", cri::CONTAINER_RUNNING);
+  put(runtime, "c0", cri::CONTAINER_EXITED, 0);
+  EXPECT_EQ(status_of(pod, runtime).phase(), "Running");
+  runtime = ready_sandbox();
+  put(runtime, "i0", cri::CONTAINER_EXITED, 143);
+  put(runtime, "c0", cri::CONTAINER_EXITED, 0);
+  EXPECT_EQ(status_of(pod, runtime).phase(), "Succeeded");
 }
 
 TEST(PodStatus, WhatEndedWellIsCompleted) {

@@ -1,8 +1,11 @@
 #include "plugins/node-agent/sandbox.hpp"
 
 #include "orlop/kube/node_v1.hpp"
+#include "plugins/node-agent/config_refs.hpp"
 #include "plugins/node-agent/files.hpp"
 #include "plugins/node-agent/pod_config.hpp"
+
+#include <algorithm>
 
 namespace orlop::agent {
 namespace {
@@ -23,6 +26,7 @@ Status Sandboxes::ensure(Pass& pass) {
   if (!pass.memory->resolved && !config.hollow) {
     const Status made = volumes_.prepare(pod, machine.ip);
     if (!made) {
+      if (made.code() == Code::kNotFound) wait_for_config(context_, pass);
       context_.events.about(pod, EventType::kWarning, "FailedMount", made.message());
       return made;
     }
@@ -88,15 +92,31 @@ Status Sandboxes::stop(const RuntimePod& runtime) {
   return Status::ok();
 }
 
+Status Sandboxes::remove_one(const std::string& id) {
+  cri::RemovePodSandboxRequest request;
+  request.set_pod_sandbox_id(id);
+  return context_.runtime
+      .invoke<cri::RemovePodSandboxResponse>("RuntimeService/RemovePodSandbox", request, kStopDeadlineMs)
+      .status();
+}
+
+Status Sandboxes::collect_old(const RuntimePod& runtime) {
+  for (size_t i = 1; i < runtime.sandboxes.size(); ++i) {
+    const cri::PodSandbox& old = runtime.sandboxes[i];
+    const int64_t until = runtime.sandboxes[i - 1].created_at();
+    const bool keeps = std::any_of(runtime.containers.begin(), runtime.containers.end(), [&](const auto& container) {
+      return container.created_at() >= old.created_at() && container.created_at() < until;
+    });
+    if (!keeps && old.state() != cri::SANDBOX_READY) ORLOP_TRY(remove_one(old.id()));
+  }
+  return Status::ok();
+}
+
 Status Sandboxes::remove_all(const std::string& uid) {
   ORLOP_ASSIGN(const RuntimePod runtime, context_.runtime.pod(uid));
   for (const auto& sandbox : runtime.sandboxes) {
     ORLOP_TRY(stop_one(sandbox.id()));
-    cri::RemovePodSandboxRequest request;
-    request.set_pod_sandbox_id(sandbox.id());
-    ORLOP_TRY(context_.runtime
-                  .invoke<cri::RemovePodSandboxResponse>("RuntimeService/RemovePodSandbox", request, kStopDeadlineMs)
-                  .status());
+    ORLOP_TRY(remove_one(sandbox.id()));
   }
   return Status::ok();
 }

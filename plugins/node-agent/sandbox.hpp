@@ -18,11 +18,14 @@ class Sandboxes {
   Status ensure(Pass& pass);
   // Stops those that are ready; addresses and network namespaces are free then.
   Status stop(const RuntimePod& runtime);
+  // Removes those that a newer one has replaced, as soon as no container of theirs is kept any more.
+  Status collect_old(const RuntimePod& runtime);
   // Stops and removes all that the runtime has of this pod.
   Status remove_all(const std::string& uid);
 
  private:
   Status stop_one(const std::string& id);
+  Status remove_one(const std::string& id);
   // What the pod's RuntimeClass names; empty: the runtime's default.
   Result<std::string> handler_of(const kube::Pod& pod) const;
 

@@ -140,6 +140,8 @@ struct HollowRuntime::Core {
     });
     add<cri::StopContainerRequest>("RuntimeService/StopContainer", true,
                                    [this](const auto& request) { return pods.stop(request, clocks.wall()); });
+    add<cri::ExecSyncRequest>("RuntimeService/ExecSync", false,
+                              [this](const auto& request) { return pods.exec(request); });
     add<cri::RemoveContainerRequest>("RuntimeService/RemoveContainer", true,
                                      [this](const auto& request) { return pods.remove(request, clocks.wall()); });
     add<cri::ContainerStatusRequest>("RuntimeService/ContainerStatus", false,

@@ -227,6 +227,7 @@ Result<cri::CreateContainerResponse> Pods::create(const cri::CreateContainerRequ
   Container container;
   ORLOP_ASSIGN(container.plan, exit_plan(config.metadata().name(), lookup));
   ORLOP_ASSIGN(container.load, load_of(config.metadata().name(), lookup));
+  ORLOP_ASSIGN(container.exec_code, exec_code(config.metadata().name(), lookup));
   cri::Container kept;
   *kept.mutable_metadata() = config.metadata();
   *kept.mutable_image() = config.image();
@@ -303,6 +304,17 @@ void Pods::erase_container(uint64_t id, int64_t now) {
   unindex(containers_by_uid_, container.uid_hash, id);
   containers_.erase(id);
   tell(EventType::kContainerRemoved, id, now);
+}
+
+Result<cri::ExecSyncResponse> Pods::exec(const cri::ExecSyncRequest& request) const {
+  const Container* container = find_container(request.container_id());
+  if (container == nullptr) return unknown("container", request.container_id());
+  if (container->state != cri::CONTAINER_RUNNING) {
+    return Status(Code::kConflict, fmt::format("container {} is not running", request.container_id()));
+  }
+  cri::ExecSyncResponse response;
+  response.set_exit_code(container->exec_code);
+  return response;
 }
 
 Result<cri::RemoveContainerResponse> Pods::remove(const cri::RemoveContainerRequest& request, int64_t now) {

@@ -61,6 +61,8 @@ class Pods {
   Result<cri::StartContainerResponse> start(const cri::StartContainerRequest& request, int64_t now,
                                             std::optional<PlannedExit>& planned);
   Result<cri::StopContainerResponse> stop(const cri::StopContainerRequest& request, int64_t now);
+  // Ends at once with the code that its annotations name. kConflict: the container does not run.
+  Result<cri::ExecSyncResponse> exec(const cri::ExecSyncRequest& request) const;
   Result<cri::RemoveContainerResponse> remove(const cri::RemoveContainerRequest& request, int64_t now);
   Result<cri::ContainerStatusResponse> status(const cri::ContainerStatusRequest& request) const;
   cri::ListContainersResponse list(const cri::ListContainersRequest& request) const;
@@ -97,6 +99,7 @@ class Pods {
     int64_t load_from = 0;     // since when
     int64_t cpu_ns_until = 0;  // what was used up to then
     int32_t exit_code = 0;
+    int32_t exec_code = 0;
     uint32_t starts = 0;
     cri::ContainerState state = cri::CONTAINER_CREATED;
   };

@@ -62,6 +62,17 @@ Result<Load> make_load(const std::string* cpu, const std::string* memory) {
   return load;
 }
 
+Result<int32_t> make_exec_code(const std::string* code) {
+  if (code == nullptr) return 0;
+  int32_t value = -1;
+  const auto parsed = std::from_chars(code->data(), code->data() + code->size(), value);
+  if (parsed.ec != std::errc() || parsed.ptr != code->data() + code->size() || value < 0 || value > 255) {
+    return Status(Code::kInvalid,
+                  fmt::format("annotation hollow.orlop.dev/exec-code: \"{}\" is no exit code from 0 to 255", *code));
+  }
+  return value;
+}
+
 Result<IpPool> IpPool::parse(std::string_view range) {
   Status wrong(Code::kInvalid, fmt::format("ip_range: \"{}\" is no IPv4 range; write for example 10.128.0.0/9", range));
   size_t slash = range.find('/');

@@ -46,6 +46,11 @@ struct Load {
 template <typename Lookup>
 Result<Load> load_of(std::string_view container, const Lookup& lookup);
 
+// What a command in the container ends with: NAME.hollow.orlop.dev/exec-code, then hollow.orlop.dev/exec-code; 0 when
+// nothing is said. kInvalid: not 0 to 255.
+template <typename Lookup>
+Result<int32_t> exec_code(std::string_view container, const Lookup& lookup);
+
 // Addresses of a range, each given once until it is taken back; one that was taken back is given again as late as
 // possible. Threads: one at a time.
 class IpPool {
@@ -71,6 +76,7 @@ std::string format_ip(uint32_t address);
 
 Result<std::optional<ExitPlan>> make_exit_plan(const std::string* after, const std::string* code);
 Result<Load> make_load(const std::string* cpu, const std::string* memory);
+Result<int32_t> make_exec_code(const std::string* code);
 
 template <typename Lookup>
 const std::string* find_word(std::string_view container, std::string_view word, const Lookup& lookup) {
@@ -87,6 +93,11 @@ Result<std::optional<ExitPlan>> exit_plan(std::string_view container, const Look
 template <typename Lookup>
 Result<Load> load_of(std::string_view container, const Lookup& lookup) {
   return make_load(find_word(container, "cpu", lookup), find_word(container, "memory", lookup));
+}
+
+template <typename Lookup>
+Result<int32_t> exec_code(std::string_view container, const Lookup& lookup) {
+  return make_exec_code(find_word(container, "exec-code", lookup));
 }
 
 }  // namespace orlop::hollow

@@ -1,128 +1,22 @@
 // Pods from the store to a runtime in memory and back: the runtime is runtime-hollow's own logic, on the test's clock.
 #include "orlop/kube/node_v1.hpp"
-#include "orlop/testing/fake_kernel.hpp"
 #include "orlop/v1/api.pb.h"
-#include "plugins/node-agent/pod_controller.hpp"
-#include "plugins/runtime-hollow/hollow_runtime.hpp"
+#include "tests/integration/pod_controller_fixture.hpp"
 
-#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
-#include <functional>
-#include <memory>
 #include <optional>
 #include <set>
 #include <string>
 #include <utility>
-#include <vector>
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 #include <stdlib.h>
 
 namespace orlop::agent {
 namespace {
 
 using namespace std::chrono_literals;
-using Event = k8s::io::api::core::v1::Event;
-
-class PodControllerTest : public ::testing::Test {
- protected:
-  PodControllerTest() {
-    config_.node_names = {"n1"};
-    config_.hollow = true;
-    machine_.ip = "192.0.2.1";
-    hollow::Settings settings;
-    settings.images = {"web"};
-    runtime_ = *hollow::HollowRuntime::make(
-        settings, {[this] { return kernel_.monotonic_now_ns(); }, [this] { return kernel_.wall_now_ns(); }}, 1);
-    kernel_.provide("runtime",
-                    [this](const v1::CallTarget& target, const std::string& payload, testing::FakeKernel::Reply reply) {
-                      if (const auto failing = failures_.find(target.method()); failing != failures_.end()) {
-                        reply(failing->second);
-                        return;
-                      }
-                      runtime_->call(target.method(), payload, kernel_.monotonic_now_ns() + 3'600'000'000'000,
-                                     [reply = std::move(reply)](const Status& status, std::string_view bytes) {
-                                       if (status.is_ok()) {
-                                         reply(std::string(bytes));
-                                       } else {
-                                         reply(status);
-                                       }
-                                     });
-                    });
-    start_agent();
-  }
-  void start_agent() {
-    controllers_ = std::make_unique<ControllerSet>(kernel_.host());
-    auto controller = std::make_unique<PodController>(kernel_.host(), config_, client_, machine_);
-    agent_ = controller.get();
-    controllers_->add(std::move(controller));
-  }
-  static kube::Pod make_pod(const std::string& policy = "Always") {
-    kube::Pod pod;
-    pod.mutable_metadata()->set_name("p");
-    pod.mutable_metadata()->set_namespace_("default");
-    pod.mutable_spec()->set_nodename("n1");
-    pod.mutable_spec()->set_restartpolicy(policy);
-    pod.mutable_spec()->set_terminationgraceperiodseconds(30);
-    auto& container = *pod.mutable_spec()->add_containers();
-    container.set_name("c");
-    container.set_image("web");
-    container.set_imagepullpolicy("IfNotPresent");
-    return pod;
-  }
-  static void ends(kube::Pod& pod, const std::string& container, const std::string& after, const std::string& code) {
-    auto& annotations = *pod.mutable_metadata()->mutable_annotations();
-    annotations[container + ".hollow.orlop.dev/exit-after"] = after;
-    annotations[container + ".hollow.orlop.dev/exit-code"] = code;
-  }
-  void add(const kube::Pod& pod) { ASSERT_TRUE(kernel_.create("pods", pod)); }
-  // The runtime does what is due, the agent hears of it.
-  void settle() {
-    for (int i = 0; i < 12; ++i) {
-      kernel_.advance(1ms);
-      runtime_->tick();
-      agent_->runtime_changed("");
-      controllers_->run_until_idle(500);
-    }
-  }
-  void pass(std::chrono::milliseconds time) {
-    for (auto left = time; left > 0ms; left -= 250ms) {
-      kernel_.advance(250ms);
-      runtime_->tick();
-      agent_->runtime_changed("");
-      controllers_->run_until_idle(500);
-    }
-    settle();
-  }
-  kube::Pod pod() {
-    auto stored = kernel_.get<kube::Pod>("pods", "default", "p");
-    return stored ? *stored : kube::Pod();
-  }
-  std::string waiting_reason() { return pod().status().containerstatuses(0).state().waiting().reason(); }
-  int restarts() { return pod().status().containerstatuses(0).restartcount(); }
-  size_t calls(const std::string& method) {
-    const auto all = kernel_.calls();
-    return static_cast<size_t>(std::count_if(all.begin(), all.end(),
-                                             [&](const auto& call) { return call.target.method().ends_with(method); }));
-  }
-  std::set<std::string> event_reasons() {
-    std::set<std::string> out;
-    for (const Event& event : kernel_.list<Event>("events", "default")) out.insert(event.reason());
-    return out;
-  }
-
-  testing::FakeKernel kernel_;
-  AgentConfig config_;
-  Machine machine_;
-  std::unique_ptr<hollow::HollowRuntime> runtime_;
-  std::map<std::string, Status> failures_;  // by method
-  RuntimeClient client_{kernel_.host(), ""};
-  std::unique_ptr<ControllerSet> controllers_;
-  PodController* agent_ = nullptr;
-};
 
 TEST_F(PodControllerTest, StartsAPodAndTellsOfIt) {
   add(make_pod());
