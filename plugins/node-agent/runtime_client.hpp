@@ -34,6 +34,11 @@ struct RuntimePod {
   [[nodiscard]] bool sandbox_ready() const {
     return !sandboxes.empty() && sandboxes.front().state() == cri::SANDBOX_READY;
   }
+  // Its network namespace is gone, so that it has lost its address: nothing can be done with it any more.
+  [[nodiscard]] bool has_lost_its_network() const {
+    return sandbox_ready() && newest_sandbox.linux().namespaces().options().network() == cri::POD &&
+           newest_sandbox.has_network() && newest_sandbox.network().ip().empty();
+  }
   // The newest container of that name in any sandbox, or the one before it (skip = 1); null when there is none.
   [[nodiscard]] const cri::ContainerStatus* find(std::string_view name, int skip = 0) const;
   [[nodiscard]] bool any_running() const;

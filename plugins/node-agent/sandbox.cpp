@@ -32,7 +32,7 @@ Status Sandboxes::ensure(Pass& pass) {
     }
     pass.memory->resolved = true;
   }
-  if (pass.runtime.sandbox_ready()) return Status::ok();
+  if (pass.runtime.sandbox_ready() && !pass.runtime.has_lost_its_network()) return Status::ok();
   uint32_t attempt = 0;
   if (!pass.runtime.sandboxes.empty()) {
     attempt = pass.runtime.sandboxes.front().metadata().attempt() + 1;
