@@ -151,6 +151,6 @@ run_test() {
       echo "FAILED $label"
       printf '%s\n' "$output"
     fi
-    "${kubectls%% *}" delete deployment,statefulset,daemonset,service,pod --all --now --wait=true --timeout=60s >/dev/null 2>&1
+    "${kubectls%% *}" delete deploy,sts,ds,cronjob,job,rc,service,pod --all --now --wait=true --timeout=60s >/dev/null 2>&1
   done
 }
