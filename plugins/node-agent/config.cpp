@@ -44,6 +44,8 @@ AgentConfig read_config(const Config& config) {
   out.pods_folder = config.folder("own_data") + "/pods";
   out.logs_folder = config.folder("own_data") + "/logs";
   out.run_folder = config.folder("own_run");
+  out.seccomp_folder = config.folder("own_data") + "/seccomp";
+  out.allowed_unsafe_sysctls = config.texts("allowed_unsafe_sysctls");
   return out;
 }
 

@@ -29,10 +29,12 @@ struct AgentConfig {
   int64_t log_bytes_max = 10ll << 20;  // of a container's log before it is rotated; 0: never
   int64_t log_files_max = 5;
   std::string static_pods_folder;
-  ResourcesConfig resources;  // read_resources_config() fills it
-  std::string pods_folder;    // <data>/pods: volumes, hosts files and the like, by uid
-  std::string logs_folder;    // <data>/logs: <namespace>_<name>_<uid>/<container>/<attempt>.log
-  std::string run_folder;     // sockets
+  ResourcesConfig resources;                        // read_resources_config() fills it
+  std::string pods_folder;                          // <data>/pods: volumes, hosts files and the like, by uid
+  std::string logs_folder;                          // <data>/logs: <namespace>_<name>_<uid>/<container>/<attempt>.log
+  std::string run_folder;                           // sockets
+  std::string seccomp_folder;                       // <data>/seccomp: profiles of type Localhost
+  std::vector<std::string> allowed_unsafe_sysctls;  // "kernel.msg*", "net.core.somaxconn"
 };
 
 AgentConfig read_config(const Config& config);

@@ -1,8 +1,5 @@
 #include "plugins/node-agent/container_start.hpp"
 
-#include "plugins/node-agent/environment.hpp"
-#include "plugins/node-agent/files.hpp"
-#include "plugins/node-agent/logs/termination_message.hpp"
 #include "plugins/node-agent/pod_config.hpp"
 
 #include <algorithm>
@@ -66,33 +63,10 @@ Result<std::string> ContainerStart::image_of(Pass& pass, const Container& contai
 
 Result<std::string> ContainerStart::create(Pass& pass, const Container& container, uint32_t attempt,
                                            const std::string& image_reference, const std::string& target) {
-  const kube::Pod& pod = pass.pod();
-  const Machine& machine = context_.machine;
-  const std::string pod_ip = pod.spec().hostnetwork() ? machine.ip : pass.runtime.newest_sandbox.network().ip();
-  EnvironmentInputs inputs{&pod, &container, pod_ip, machine.ip, machine.cpus * 1000, machine.memory_bytes};
-  Environment environment;
-  std::vector<Mount> mounts;
-  if (!context_.config.hollow) {
-    ORLOP_ASSIGN(environment, make_environment(context_.host, inputs));
-    ORLOP_ASSIGN(mounts, volumes_.mounts(pod, container, environment));
-    const bool own_hosts =
-        std::any_of(mounts.begin(), mounts.end(), [](const Mount& m) { return m.container_path == "/etc/hosts"; });
-    if (!own_hosts) {
-      ORLOP_ASSIGN(std::string hosts, volumes_.write_hosts_file(pod, pod_ip));
-      mounts.push_back({std::move(hosts), "/etc/hosts", false, ""});
-    }
-    if (!container.terminationmessagepath().empty()) {
-      const std::string folder = context_.config.pods_folder + "/" + pod.metadata().uid();
-      ORLOP_ASSIGN(Mount last_words, make_termination_file(folder, container, attempt));
-      mounts.push_back(std::move(last_words));
-    }
-    ORLOP_TRY(make_folder(pod_log_folder(context_.config, pod) + "/" + container.name(), 0755));
-  }
   cri::CreateContainerRequest request;
   request.set_pod_sandbox_id(pass.runtime.sandboxes.front().id());
-  *request.mutable_config() =
-      container_config(pod, container, attempt, image_reference, environment, mounts, machine.memory_bytes);
-  *request.mutable_sandbox_config() = settings_of(context_, pod);
+  ORLOP_ASSIGN(*request.mutable_config(), settings_.make(pass, container, attempt, image_reference));
+  *request.mutable_sandbox_config() = settings_of(context_, pass.pod());
   if (!target.empty()) {
     const cri::ContainerStatus* found = pass.runtime.find(target);
     if (found == nullptr || found->state() != cri::CONTAINER_RUNNING) {

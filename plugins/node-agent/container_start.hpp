@@ -4,10 +4,10 @@
 #pragma once
 
 #include "plugins/node-agent/backoff.hpp"
+#include "plugins/node-agent/container_settings.hpp"
 #include "plugins/node-agent/images/images.hpp"
 #include "plugins/node-agent/lifecycle_hooks.hpp"
 #include "plugins/node-agent/pod_pass.hpp"
-#include "plugins/node-agent/volumes.hpp"
 
 #include <cstdint>
 #include <string>
@@ -17,7 +17,7 @@ namespace orlop::agent {
 class ContainerStart {
  public:
   ContainerStart(AgentContext& context, Images& images, Volumes& volumes, Backoff& backoff, LifecycleHooks& hooks)
-      : context_(context), images_(images), volumes_(volumes), backoff_(backoff), hooks_(hooks) {}
+      : context_(context), images_(images), settings_(context, volumes), backoff_(backoff), hooks_(hooks) {}
 
   enum class Step {
     kWaits,  // for its image, for a refusal to pass: the reason stands in the pass
@@ -38,7 +38,7 @@ class ContainerStart {
 
   AgentContext& context_;
   Images& images_;
-  Volumes& volumes_;
+  ContainerSettings settings_;
   Backoff& backoff_;
   LifecycleHooks& hooks_;
 };

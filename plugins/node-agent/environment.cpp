@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cctype>
 #include <map>
+#include <string_view>
+#include <utility>
 
 namespace orlop::agent {
 namespace {
@@ -50,17 +52,25 @@ void add_service(const Service& service, Environment& out) {
   }
 }
 
+// The API's, and those of the pod's namespace unless it wants no links: these come later, so that they win.
 Status add_services(const Host& host, const kube::Pod& pod, Environment& out) {
   const Objects<Service> services(host);
-  if (!pod.spec().has_enableservicelinks() || pod.spec().enableservicelinks()) {
-    ORLOP_TRY(services.each(pod.metadata().namespace_(), "", [&](const RecordView&, Service& service) {
-      if (service.metadata().name() != "kubernetes") add_service(service, out);
-      return true;
-    }));
-  }
   auto api = services.get("default", "kubernetes");
   if (api) add_service(api->object, out);
-  return Status::ok();
+  if (pod.spec().has_enableservicelinks() && !pod.spec().enableservicelinks()) return Status::ok();
+  return services.each(pod.metadata().namespace_(), "", [&](const RecordView&, Service& service) {
+    add_service(service, out);
+    return true;
+  });
+}
+
+// [-._a-zA-Z][-._a-zA-Z0-9]*
+bool is_variable_name(std::string_view name) {
+  const auto is_inner = [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '.' || c == '_';
+  };
+  return !name.empty() && name != "." && !name.starts_with("..") &&
+         std::isdigit(static_cast<unsigned char>(name.front())) == 0 && std::all_of(name.begin(), name.end(), is_inner);
 }
 
 // Secrets and ConfigMaps differ in nothing but their words.
@@ -68,11 +78,11 @@ template <typename Object>
 struct Words;
 template <>
 struct Words<ConfigMap> {
-  static constexpr const char *lower = "configmap", *kind = "ConfigMap";
+  static constexpr const char *lower = "configmap", *kind = "ConfigMap", *source = "configMap";
 };
 template <>
 struct Words<Secret> {
-  static constexpr const char *lower = "secret", *kind = "Secret";
+  static constexpr const char *lower = "secret", *kind = "Secret", *source = "secret";
 };
 
 // The whole object; nothing when it is absent and may be.
@@ -88,12 +98,24 @@ Result<std::optional<Object>> fetch(const Host& host, const std::string& name_sp
 
 template <typename Object, typename Reference>
 Status add_from(const Host& host, const kube::Pod& pod, const std::string& prefix, const Reference& reference,
-                Environment& out) {
-  ORLOP_ASSIGN(auto object, fetch<Object>(host, pod.metadata().namespace_(), reference.localobjectreference().name(),
-                                          reference.optional()));
+                Environment& out, std::vector<std::string>* skipped) {
+  const std::string& name = reference.localobjectreference().name();
+  const std::string& space = pod.metadata().namespace_();
+  ORLOP_ASSIGN(auto object, fetch<Object>(host, space, name, reference.optional()));
   if (!object) return Status::ok();
   const std::map<std::string, std::string> sorted(object->data().begin(), object->data().end());
-  for (const auto& [key, value] : sorted) out.emplace_back(prefix + key, value);
+  std::string bad;
+  for (const auto& [key, value] : sorted) {
+    if (is_variable_name(prefix + key)) {
+      out.emplace_back(prefix + key, value);
+    } else {
+      bad += (bad.empty() ? "" : ", ") + prefix + key;
+    }
+  }
+  if (!bad.empty() && skipped != nullptr) {
+    skipped->push_back("Keys [" + bad + "] from the EnvFrom " + Words<Object>::source + " " + space + "/" + name +
+                       " were skipped since they are considered invalid environment variable names.");
+  }
   return Status::ok();
 }
 
@@ -113,10 +135,14 @@ Status add_key(const Host& host, const kube::Pod& pod, const std::string& name, 
                                pod.metadata().namespace_() + "/" + object_name};
 }
 
-Status add_variable(const Host& host, const EnvironmentInputs& inputs, const EnvVar& variable, Environment& out) {
+// `services`: what may be referred to beside what has been defined so far.
+Status add_variable(const Host& host, const EnvironmentInputs& inputs, const EnvVar& variable,
+                    const Environment& services, Environment& out) {
   const auto& from = variable.valuefrom();
   if (!variable.has_valuefrom()) {
-    out.emplace_back(variable.name(), expand(variable.value(), out));
+    Environment known = services;
+    known.insert(known.end(), out.begin(), out.end());
+    out.emplace_back(variable.name(), expand(variable.value(), known));
     return Status::ok();
   }
   if (from.has_configmapkeyref())
@@ -128,14 +154,57 @@ Status add_variable(const Host& host, const EnvironmentInputs& inputs, const Env
     out.emplace_back(variable.name(), *value);
     return Status::ok();
   }
-  const auto& reference = from.resourcefieldref();
-  const Container* source = inputs.container;
-  for (const Container& other : inputs.pod->spec().containers()) {
-    if (other.name() == reference.containername()) source = &other;
-  }
-  ORLOP_ASSIGN(std::string value, resource_value(inputs, *source, reference.resource(), reference.divisor().string()));
+  ORLOP_ASSIGN(std::string value, resource_of(inputs, from.resourcefieldref()));
   out.emplace_back(variable.name(), std::move(value));
   return Status::ok();
+}
+
+std::string joined(const std::vector<std::string>& several, const std::string& one) {
+  std::string out;
+  for (const std::string& text : several) out += (out.empty() ? "" : ",") + text;
+  return out.empty() ? one : out;
+}
+
+// A value in double quotes, with the escapes of Go's %q.
+std::string quoted(const std::string& value) {
+  std::string out = "\"";
+  for (const char c : value) {
+    switch (c) {
+      case '"':
+        out += "\\\"";
+        break;
+      case '\\':
+        out += "\\\\";
+        break;
+      case '\n':
+        out += "\\n";
+        break;
+      case '\r':
+        out += "\\r";
+        break;
+      case '\t':
+        out += "\\t";
+        break;
+      default:
+        out += c;
+    }
+  }
+  return out + "\"";
+}
+
+// One of each name: the last one defined, where the first one stood.
+Environment without_doubles(const Environment& all) {
+  Environment out;
+  std::map<std::string_view, size_t> places;
+  for (const auto& [name, value] : all) {
+    const auto [place, is_new] = places.try_emplace(name, out.size());
+    if (is_new) {
+      out.emplace_back(name, value);
+    } else {
+      out[place->second].second = value;
+    }
+  }
+  return out;
 }
 
 }  // namespace
@@ -149,17 +218,15 @@ std::optional<std::string> field_value(const EnvironmentInputs& inputs, const st
   if (path == "spec.nodeName") return pod.spec().nodename();
   if (path == "spec.serviceAccountName") return pod.spec().serviceaccountname();
   if (path == "status.hostIP" || path == "status.hostIPs") return inputs.host_ip;
-  if (path == "status.podIP" || path == "status.podIPs") return inputs.pod_ip;
+  if (path == "status.podIP") return inputs.pod_ip;
+  if (path == "status.podIPs") return joined(inputs.pod_ips, inputs.pod_ip);
   for (const auto& [prefix, entries] : {std::pair(std::string("metadata.labels"), &metadata.labels()),
                                         std::pair(std::string("metadata.annotations"), &metadata.annotations())}) {
     if (path == prefix) {
       std::string out;
       const std::map<std::string, std::string> sorted(entries->begin(), entries->end());
       for (const auto& [key, value] : sorted) {
-        out += (out.empty() ? "" : "\n") + key + "=\"";
-        for (const char c : value)
-          out += c == '"' || c == '\\' ? std::string("\\") + c : c == '\n' ? "\\n" : std::string(1, c);
-        out += "\"";
+        out += (out.empty() ? "" : "\n") + key + "=" + quoted(value);
       }
       return out;
     }
@@ -185,26 +252,47 @@ Result<std::string> resource_value(const EnvironmentInputs& inputs, const Contai
   if (found != quantities.end()) {
     milli = kube::quantity_milli(found->second.string());
   } else if (limit) {
-    milli = name == "cpu" ? inputs.cpu_milli_total : inputs.memory_total * 1000;  // no limit: all of the machine
+    // No limit: all of the machine.
+    milli = name == "cpu"                 ? inputs.cpu_milli_total
+            : name == "memory"            ? inputs.memory_total * 1000
+            : name == "ephemeral-storage" ? inputs.disk_total * 1000
+                                          : 0;
   }
   int64_t unit = 1000;
-  if (!divisor.empty() && divisor != "0") {
-    unit = std::max<int64_t>(1, kube::quantity_milli(divisor));
-  }
+  if (!divisor.empty() && kube::quantity_milli(divisor) > 0) unit = kube::quantity_milli(divisor);
   return std::to_string((milli + unit - 1) / unit);
 }
 
-Result<Environment> make_environment(const Host& host, const EnvironmentInputs& inputs) {
-  Environment out;
-  ORLOP_TRY(add_services(host, *inputs.pod, out));
+Result<std::string> resource_of(const EnvironmentInputs& inputs,
+                                const k8s::io::api::core::v1::ResourceFieldSelector& reference) {
+  const Container* source = reference.containername().empty() ? inputs.container : nullptr;
+  const auto look = [&](const auto& containers) {
+    for (const Container& other : containers) {
+      if (other.name() == reference.containername()) source = &other;
+    }
+  };
+  look(inputs.pod->spec().containers());
+  look(inputs.pod->spec().initcontainers());
+  if (source == nullptr) return Status(Code::kInvalid, "container " + reference.containername() + " not found");
+  return resource_value(inputs, *source, reference.resource(), reference.divisor().string());
+}
+
+Result<Environment> make_environment(const Host& host, const EnvironmentInputs& inputs,
+                                     std::vector<std::string>* skipped) {
+  Environment services, own;
+  ORLOP_TRY(add_services(host, *inputs.pod, services));
   for (const auto& source : inputs.container->envfrom()) {
     if (source.has_configmapref())
-      ORLOP_TRY(add_from<ConfigMap>(host, *inputs.pod, source.prefix(), source.configmapref(), out));
+      ORLOP_TRY(add_from<ConfigMap>(host, *inputs.pod, source.prefix(), source.configmapref(), own, skipped));
     if (source.has_secretref())
-      ORLOP_TRY(add_from<Secret>(host, *inputs.pod, source.prefix(), source.secretref(), out));
+      ORLOP_TRY(add_from<Secret>(host, *inputs.pod, source.prefix(), source.secretref(), own, skipped));
   }
-  for (const EnvVar& variable : inputs.container->env()) ORLOP_TRY(add_variable(host, inputs, variable, out));
-  return out;
+  for (const EnvVar& variable : inputs.container->env()) {
+    ORLOP_TRY(add_variable(host, inputs, variable, services, own));
+  }
+  Environment all = std::move(services);
+  all.insert(all.end(), own.begin(), own.end());
+  return without_doubles(all);
 }
 
 }  // namespace orlop::agent

@@ -1,15 +1,13 @@
 #include "plugins/node-agent/files.hpp"
 
-#include "plugins/node-agent/volumes.hpp"
-
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <sstream>
 #include <vector>
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <sys/mount.h>
@@ -23,15 +21,74 @@ namespace {
 namespace fs = std::filesystem;
 
 Status failed(const std::string& what, const std::string& path) {
-  const Code code = errno == EXDEV || errno == ELOOP ? Code::kInvalid : Code::kUnavailable;
-  return {code, "cannot " + what + " " + path + ": " + std::strerror(errno)};
+  return {Code::kUnavailable, "cannot " + what + " " + path + ": " + std::strerror(errno)};
 }
 
-int open_beneath(int root, const char* path, uint64_t flags) {
+// A folder in a folder, on the same mount.
+int open_folder(int parent, const char* name) {
   open_how how{};
-  how.flags = flags | O_CLOEXEC;
-  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
-  return static_cast<int>(::syscall(SYS_openat2, root, path, &how, sizeof how));
+  how.flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+  how.resolve = RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS;
+  return static_cast<int>(::syscall(SYS_openat2, parent, name, &how, sizeof how));
+}
+
+Status remove_entry(int parent, const char* name, const std::string& path);
+
+Status remove_content(int folder, const std::string& path) {
+  DIR* stream = ::fdopendir(folder);
+  if (stream == nullptr) {
+    ::close(folder);
+    return failed("read", path);
+  }
+  std::vector<std::string> names;
+  while (const dirent* entry = ::readdir(stream)) {
+    const std::string name = entry->d_name;
+    if (name != "." && name != "..") names.push_back(name);
+  }
+  Status status;
+  for (const std::string& name : names) {
+    status = remove_entry(::dirfd(stream), name.c_str(), path + "/" + name);
+    if (!status) break;
+  }
+  ::closedir(stream);
+  return status;
+}
+
+Status remove_entry(int parent, const char* name, const std::string& path) {
+  if (::unlinkat(parent, name, 0) == 0 || errno == ENOENT) return Status::ok();
+  if (errno != EISDIR && errno != EPERM) return failed("remove", path);
+  const int folder = open_folder(parent, name);
+  if (folder < 0) return errno == ENOENT ? Status::ok() : failed("remove", path);
+  ORLOP_TRY(remove_content(folder, path));
+  if (::unlinkat(parent, name, AT_REMOVEDIR) != 0 && errno != ENOENT) return failed("remove", path);
+  return Status::ok();
+}
+
+// As mountinfo writes them: blanks and the like in octal.
+std::string unescaped(const std::string& text) {
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\\' && i + 3 < text.size()) {
+      out += static_cast<char>(std::stoi(text.substr(i + 1, 3), nullptr, 8));
+      i += 3;
+    } else {
+      out += text[i];
+    }
+  }
+  return out;
+}
+
+std::vector<std::string> mounts_below(const std::string& path) {
+  std::vector<std::string> out;
+  std::ifstream mounts("/proc/self/mountinfo");
+  for (std::string line; std::getline(mounts, line);) {
+    std::istringstream words(line);
+    std::string id, parent, device, root, point;
+    words >> id >> parent >> device >> root >> point;
+    point = unescaped(point);
+    if (point == path || point.starts_with(path + "/")) out.push_back(point);
+  }
+  return out;
 }
 
 }  // namespace
@@ -70,87 +127,22 @@ Status write_file(const std::string& path, std::string_view bytes, uint32_t mode
   return Status::ok();
 }
 
-bool is_mount_point(const std::string& path) {
-  struct stat own {
-  }, parent{};
-  if (::lstat(path.c_str(), &own) != 0 || ::lstat((path + "/..").c_str(), &parent) != 0) return false;
-  return own.st_dev != parent.st_dev;
-}
-
 Status remove_tree(const std::string& path) {
-  std::vector<std::string> mounted;
-  std::ifstream mounts("/proc/self/mountinfo");
-  for (std::string line; std::getline(mounts, line);) {
-    std::istringstream words(line);
-    std::string id, parent, device, root, point;
-    words >> id >> parent >> device >> root >> point;
-    if (point == path || point.starts_with(path + "/")) mounted.push_back(point);
-  }
+  std::error_code error;
+  const fs::path parent = fs::canonical(fs::path(path).parent_path(), error);
+  if (error) return Status::ok();
+  const fs::path name = fs::path(path).filename();
+  const std::vector<std::string> mounted = mounts_below((parent / name).string());
   for (auto point = mounted.rbegin(); point != mounted.rend(); ++point) {
-    if (::umount2(point->c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) != 0) return failed("unmount", *point);
-  }
-  std::error_code error;
-  fs::remove_all(path, error);
-  if (error) return {Code::kUnavailable, "cannot remove " + path + ": " + error.message()};
-  return Status::ok();
-}
-
-Status give_to_group(const std::string& folder, uint32_t group) {
-  std::error_code error;
-  if (::lchown(folder.c_str(), static_cast<uid_t>(-1), group) != 0) return failed("change the group of", folder);
-  for (const auto& entry : fs::recursive_directory_iterator(folder, error)) {
-    if (::lchown(entry.path().c_str(), static_cast<uid_t>(-1), group) != 0) {
-      return failed("change the group of", entry.path());
+    if (::umount2(point->c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) != 0 && errno != EINVAL && errno != ENOENT) {
+      return failed("unmount", *point);
     }
   }
-  return Status::ok();
-}
-
-Result<std::string> resolve_inside(const std::string& root, const std::string& inner, bool create) {
-  if (!is_inner_path(inner)) return Status(Code::kInvalid, "subPath \"" + inner + "\" leaves its volume");
-  const int folder = ::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (folder < 0) return failed("open", root);
-  int found = open_beneath(folder, inner.c_str(), O_PATH);
-  if (found < 0 && errno == ENOENT && create) {
-    std::string walked;
-    for (const auto& part : fs::path(inner)) {
-      walked += (walked.empty() ? "" : "/") + part.string();
-      const std::string parent = fs::path(walked).parent_path().empty() ? "." : fs::path(walked).parent_path().string();
-      const int at = open_beneath(folder, parent.c_str(), O_PATH | O_DIRECTORY);
-      if (at < 0) break;
-      ::mkdirat(at, part.c_str(), 0755);
-      ::close(at);
-    }
-    found = open_beneath(folder, inner.c_str(), O_PATH);
-  }
-  if (found < 0) {
-    const Status status = failed("resolve subPath", root + "/" + inner);
-    ::close(folder);
-    return status;
-  }
-  std::error_code error;
-  const std::string path = fs::read_symlink("/proc/self/fd/" + std::to_string(found), error);
-  ::close(found);
+  const int folder = ::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (folder < 0) return failed("open", parent);
+  const Status removed = remove_entry(folder, name.c_str(), path);
   ::close(folder);
-  if (error) return Status(Code::kUnavailable, "cannot resolve subPath " + inner + ": " + error.message());
-  return path;
-}
-
-bool has_same_files(const std::string& folder, const std::map<std::string, FileContent>& files) {
-  std::error_code error;
-  const fs::path target = fs::canonical(folder, error);
-  if (error) return false;
-  size_t count = 0;
-  for (const auto& entry : fs::recursive_directory_iterator(target, error)) {
-    if (!entry.is_regular_file()) continue;
-    ++count;
-    const auto wanted = files.find(fs::relative(entry.path(), target).string());
-    if (wanted == files.end()) return false;
-    std::ifstream stream(entry.path(), std::ios::binary);
-    const std::string bytes{std::istreambuf_iterator<char>(stream), {}};
-    if (bytes != wanted->second.bytes) return false;
-  }
-  return count == files.size();
+  return removed;
 }
 
 }  // namespace orlop::agent

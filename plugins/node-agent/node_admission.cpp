@@ -1,5 +1,7 @@
 #include "plugins/node-agent/node_admission.hpp"
 
+#include "plugins/node-agent/pod_refusal.hpp"
+
 #include <vector>
 
 namespace orlop::agent {
@@ -13,6 +15,10 @@ Result<Refused> NodeAdmission::admit(Pass& pass) {
   if (!pass.runtime.sandboxes.empty()) {
     let_in();
     return Refused{};
+  }
+  if (!context_.config.hollow) {
+    Refused at_once = refusal_of(context_.config, pod, kernel_has_app_armor());
+    if (!at_once.reason.empty()) return at_once;
   }
   Refused pressed = check_pressure(context_.conditions.get(), pod);
   if (!pressed.reason.empty()) return pressed;

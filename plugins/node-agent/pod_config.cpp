@@ -2,6 +2,7 @@
 
 #include "orlop/kube/quantity.hpp"
 #include "plugins/node-agent/cgroups/qos.hpp"
+#include "plugins/node-agent/volumes/hosts_file.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -27,8 +28,11 @@ const char* const kMaskedPaths[] = {"/proc/asound",
 const char* const kReadonlyPaths[] = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"};
 
 bool is_privileged(const kube::Pod& pod) {
-  return std::any_of(pod.spec().containers().begin(), pod.spec().containers().end(),
-                     [](const Container& c) { return c.securitycontext().privileged(); });
+  const auto any = [](const auto& containers) {
+    return std::any_of(containers.begin(), containers.end(),
+                       [](const Container& c) { return c.securitycontext().privileged(); });
+  };
+  return any(pod.spec().containers()) || any(pod.spec().initcontainers());
 }
 
 void fill_namespaces(const kube::Pod& pod, bool for_container, cri::NamespaceOption& out) {
@@ -44,22 +48,62 @@ void fill_namespaces(const kube::Pod& pod, bool for_container, cri::NamespaceOpt
 }
 
 template <typename Profile>
-void fill_seccomp(const Profile& profile, bool privileged, cri::SecurityProfile& out) {
+void fill_seccomp(const AgentConfig& config, const Profile& profile, bool privileged, cri::SecurityProfile& out) {
   if (privileged || profile.type() == "Unconfined") {
     out.set_profile_type(cri::SecurityProfile::Unconfined);
   } else if (profile.type() == "Localhost") {
     out.set_profile_type(cri::SecurityProfile::Localhost);
-    out.set_localhost_ref(profile.localhostprofile());
+    out.set_localhost_ref(config.seccomp_folder + "/" + profile.localhostprofile());
   } else {
     out.set_profile_type(cri::SecurityProfile::RuntimeDefault);
   }
 }
 
-std::string host_name(const kube::Pod& pod) {
-  std::string name = pod.spec().hostname().empty() ? pod.metadata().name() : pod.spec().hostname();
-  name = name.substr(0, 63);
-  while (!name.empty() && (name.back() == '-' || name.back() == '.')) name.pop_back();
-  return name;
+void fill_app_armor(const k8s::io::api::core::v1::AppArmorProfile& profile, cri::LinuxContainerSecurityContext& out) {
+  auto& form = *out.mutable_apparmor();
+  if (profile.type() == "Unconfined") {
+    form.set_profile_type(cri::SecurityProfile::Unconfined);
+  } else if (profile.type() == "Localhost") {
+    form.set_profile_type(cri::SecurityProfile::Localhost);
+    form.set_localhost_ref(profile.localhostprofile());
+  } else {
+    form.set_profile_type(cri::SecurityProfile::RuntimeDefault);
+  }
+}
+
+void fill_selinux(const k8s::io::api::core::v1::SELinuxOptions& options, cri::SELinuxOption& out) {
+  out.set_user(options.user());
+  out.set_role(options.role());
+  out.set_type(options.type());
+  out.set_level(options.level());
+}
+
+// What resolv.conf may hold (resolv.conf(5), and the kubelet's limits).
+constexpr int kServersMax = 3, kSearchesMax = 32;
+constexpr size_t kSearchCharactersMax = 2048;
+
+void add_search(const std::string& search, size_t& characters, cri::DNSConfig& out) {
+  const auto& have = out.searches();
+  if (search.empty() || std::find(have.begin(), have.end(), search) != have.end()) return;
+  characters += search.size() + (have.empty() ? 0 : 1);
+  if (out.searches_size() < kSearchesMax && characters <= kSearchCharactersMax) out.add_searches(search);
+}
+
+void add_server(const std::string& server, cri::DNSConfig& out) {
+  const auto& have = out.servers();
+  if (out.servers_size() < kServersMax && std::find(have.begin(), have.end(), server) == have.end()) {
+    out.add_servers(server);
+  }
+}
+
+// An option of the pod takes the place of one of the same name.
+void add_option(const std::string& name, const std::string& text, cri::DNSConfig& out) {
+  for (std::string& option : *out.mutable_options()) {
+    if (option.substr(0, option.find(':')) != name) continue;
+    option = text;
+    return;
+  }
+  out.add_options(text);
 }
 
 void fill_dns(const AgentConfig& config, const kube::Pod& pod, const std::vector<std::string>& servers,
@@ -67,23 +111,24 @@ void fill_dns(const AgentConfig& config, const kube::Pod& pod, const std::vector
   const auto& spec = pod.spec();
   const bool cluster_first =
       spec.dnspolicy() == "ClusterFirstWithHostNet" || (spec.dnspolicy() != "Default" && !spec.hostnetwork());
+  size_t characters = 0;
   if (spec.dnspolicy() == "None") {
     // only what dnsConfig says
   } else if (cluster_first && !config.cluster_dns.empty()) {
-    for (const std::string& server : config.cluster_dns) out.add_servers(server);
-    out.add_searches(pod.metadata().namespace_() + ".svc." + config.cluster_domain);
-    out.add_searches("svc." + config.cluster_domain);
-    out.add_searches(config.cluster_domain);
-    for (const std::string& search : searches) out.add_searches(search);
+    for (const std::string& server : config.cluster_dns) add_server(server, out);
+    add_search(pod.metadata().namespace_() + ".svc." + config.cluster_domain, characters, out);
+    add_search("svc." + config.cluster_domain, characters, out);
+    add_search(config.cluster_domain, characters, out);
+    for (const std::string& search : searches) add_search(search, characters, out);
     out.add_options("ndots:5");
   } else {
-    for (const std::string& server : servers) out.add_servers(server);
-    for (const std::string& search : searches) out.add_searches(search);
+    for (const std::string& server : servers) add_server(server, out);
+    for (const std::string& search : searches) add_search(search, characters, out);
   }
-  for (const std::string& server : spec.dnsconfig().nameservers()) out.add_servers(server);
-  for (const std::string& search : spec.dnsconfig().searches()) out.add_searches(search);
+  for (const std::string& server : spec.dnsconfig().nameservers()) add_server(server, out);
+  for (const std::string& search : spec.dnsconfig().searches()) add_search(search, characters, out);
   for (const auto& option : spec.dnsconfig().options()) {
-    out.add_options(option.has_value() ? option.name() + ":" + option.value() : option.name());
+    add_option(option.name(), option.has_value() ? option.name() + ":" + option.value() : option.name(), out);
   }
 }
 
@@ -136,7 +181,8 @@ void fill_capabilities(const Container& container, cri::Capability& out) {
   for (const std::string& name : container.securitycontext().capabilities().drop()) out.add_drop_capabilities(name);
 }
 
-void fill_security(const kube::Pod& pod, const Container& container, cri::LinuxContainerSecurityContext& out) {
+void fill_security(const AgentConfig& config, const kube::Pod& pod, const Container& container,
+                   cri::LinuxContainerSecurityContext& out) {
   const auto& own = container.securitycontext();
   const auto& shared = pod.spec().securitycontext();
   const bool privileged = own.privileged();
@@ -151,9 +197,17 @@ void fill_security(const kube::Pod& pod, const Container& container, cri::LinuxC
   }
   for (const int64_t group : shared.supplementalgroups()) out.add_supplemental_groups(group);
   if (shared.has_fsgroup()) out.add_supplemental_groups(shared.fsgroup());
+  if (shared.supplementalgroupspolicy() == "Strict") out.set_supplemental_groups_policy(cri::Strict);
+  if (own.has_selinuxoptions() || shared.has_selinuxoptions()) {
+    fill_selinux(own.has_selinuxoptions() ? own.selinuxoptions() : shared.selinuxoptions(),
+                 *out.mutable_selinux_options());
+  }
+  if (own.has_apparmorprofile() || shared.has_apparmorprofile()) {
+    fill_app_armor(own.has_apparmorprofile() ? own.apparmorprofile() : shared.apparmorprofile(), out);
+  }
   out.set_readonly_rootfs(own.readonlyrootfilesystem());
   out.set_no_new_privs(!privileged && !(own.has_allowprivilegeescalation() && own.allowprivilegeescalation()));
-  fill_seccomp(own.has_seccompprofile() ? own.seccompprofile() : shared.seccompprofile(), privileged,
+  fill_seccomp(config, own.has_seccompprofile() ? own.seccompprofile() : shared.seccompprofile(), privileged,
                *out.mutable_seccomp());
   if (privileged || own.procmount() == "Unmasked") return;
   for (const char* path : kMaskedPaths) out.add_masked_paths(path);
@@ -180,14 +234,21 @@ cri::PodSandboxConfig sandbox_config(const AgentConfig& config, const kube::Pod&
   metadata.set_namespace_(pod.metadata().namespace_());
   metadata.set_uid(pod.metadata().uid());
   metadata.set_attempt(attempt);
-  if (!pod.spec().hostnetwork()) out.set_hostname(host_name(pod));
+  // One that is too long for the kernel has been refused before.
+  if (!pod.spec().hostnetwork()) {
+    const auto name = kernel_host_name(pod, config.cluster_domain);
+    out.set_hostname(name ? *name : short_host_name(pod));
+  }
   out.set_log_directory(pod_log_folder(config, pod));
   fill_dns(config, pod, host_dns_servers, host_dns_searches, *out.mutable_dns_config());
   *out.mutable_labels() = pod.metadata().labels();
   fill_labels(pod, *out.mutable_labels());
   *out.mutable_annotations() = pod.metadata().annotations();
-  for (const Container& container : pod.spec().containers()) {
-    for (const auto& port : container.ports()) {
+  std::vector<const Container*> all;
+  for (const Container& container : pod.spec().initcontainers()) all.push_back(&container);
+  for (const Container& container : pod.spec().containers()) all.push_back(&container);
+  for (const Container* container : all) {
+    for (const auto& port : container->ports()) {
       if (port.hostport() == 0 || pod.spec().hostnetwork()) continue;
       auto& mapping = *out.add_port_mappings();
       mapping.set_container_port(port.containerport());
@@ -202,14 +263,24 @@ cri::PodSandboxConfig sandbox_config(const AgentConfig& config, const kube::Pod&
     (*linux_config.mutable_sysctls())[sysctl.name()] = sysctl.value();
   }
   auto& security = *linux_config.mutable_security_context();
+  const auto& shared = pod.spec().securitycontext();
+  if (shared.has_runasuser()) security.mutable_run_as_user()->set_value(shared.runasuser());
+  // A group alone is nothing that a runtime takes.
+  if (shared.has_runasuser() && shared.has_runasgroup()) {
+    security.mutable_run_as_group()->set_value(shared.runasgroup());
+  }
+  for (const int64_t group : shared.supplementalgroups()) security.add_supplemental_groups(group);
+  if (shared.has_fsgroup()) security.add_supplemental_groups(shared.fsgroup());
+  if (shared.has_selinuxoptions()) fill_selinux(shared.selinuxoptions(), *security.mutable_selinux_options());
   security.set_privileged(is_privileged(pod));
   fill_namespaces(pod, false, *security.mutable_namespace_options());
-  fill_seccomp(pod.spec().securitycontext().seccompprofile(), security.privileged(), *security.mutable_seccomp());
+  fill_seccomp(config, pod.spec().securitycontext().seccompprofile(), security.privileged(),
+               *security.mutable_seccomp());
   return out;
 }
 
-cri::ContainerConfig container_config(const kube::Pod& pod, const Container& container, uint32_t attempt,
-                                      const std::string& image_ref, const Environment& environment,
+cri::ContainerConfig container_config(const AgentConfig& config, const kube::Pod& pod, const Container& container,
+                                      uint32_t attempt, const std::string& image_ref, const Environment& environment,
                                       const std::vector<Mount>& mounts, int64_t memory_total) {
   cri::ContainerConfig out;
   out.mutable_metadata()->set_name(container.name());
@@ -229,6 +300,7 @@ cri::ContainerConfig container_config(const kube::Pod& pod, const Container& con
     entry.set_host_path(mount.host_path);
     entry.set_container_path(mount.container_path);
     entry.set_readonly(mount.read_only);
+    entry.set_recursive_read_only(mount.recursive_read_only);
     entry.set_propagation(mount.propagation == "Bidirectional"     ? cri::PROPAGATION_BIDIRECTIONAL
                           : mount.propagation == "HostToContainer" ? cri::PROPAGATION_HOST_TO_CONTAINER
                                                                    : cri::PROPAGATION_PRIVATE);
@@ -241,33 +313,7 @@ cri::ContainerConfig container_config(const kube::Pod& pod, const Container& con
   out.set_stdin_once(container.stdinonce());
   out.set_tty(container.tty());
   fill_resources(pod, container, memory_total, *out.mutable_linux()->mutable_resources());
-  fill_security(pod, container, *out.mutable_linux()->mutable_security_context());
-  return out;
-}
-
-std::string expand(const std::string& text, const Environment& environment) {
-  std::string out;
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '$' || i + 1 >= text.size()) {
-      out += text[i];
-      continue;
-    }
-    if (text[i + 1] == '$') {
-      out += '$';
-      ++i;
-      continue;
-    }
-    const size_t end = text[i + 1] == '(' ? text.find(')', i) : std::string::npos;
-    if (end == std::string::npos) {
-      out += '$';
-      continue;
-    }
-    const std::string name = text.substr(i + 2, end - i - 2);
-    const auto found =
-        std::find_if(environment.rbegin(), environment.rend(), [&](const auto& e) { return e.first == name; });
-    out += found != environment.rend() ? found->second : text.substr(i, end - i + 1);
-    i = end;
-  }
+  fill_security(config, pod, container, *out.mutable_linux()->mutable_security_context());
   return out;
 }
 

@@ -7,7 +7,9 @@
 #include "orlop/pods.hpp"
 #include "orlop/result.hpp"
 #include "plugins/node-agent/config.hpp"
+#include "plugins/node-agent/expand.hpp"
 #include "plugins/node-agent/runtime_client.hpp"
+#include "plugins/node-agent/volumes/volumes.hpp"
 
 #include <cstdint>
 #include <map>
@@ -16,17 +18,6 @@
 #include <vector>
 
 namespace orlop::agent {
-
-using Container = k8s::io::api::core::v1::Container;
-// In the order in which they are defined: later ones may refer to earlier ones.
-using Environment = std::vector<std::pair<std::string, std::string>>;
-
-struct Mount {
-  std::string host_path;
-  std::string container_path;
-  bool read_only = false;
-  std::string propagation;  // "", HostToContainer, Bidirectional
-};
 
 // <namespace>_<name>_<uid>
 std::string pod_log_folder(const AgentConfig& config, const kube::Pod& pod);
@@ -37,12 +28,9 @@ cri::PodSandboxConfig sandbox_config(const AgentConfig& config, const kube::Pod&
                                      const std::vector<std::string>& host_dns_servers,
                                      const std::vector<std::string>& host_dns_searches);
 
-cri::ContainerConfig container_config(const kube::Pod& pod, const Container& container, uint32_t attempt,
-                                      const std::string& image_ref, const Environment& environment,
+cri::ContainerConfig container_config(const AgentConfig& config, const kube::Pod& pod, const Container& container,
+                                      uint32_t attempt, const std::string& image_ref, const Environment& environment,
                                       const std::vector<Mount>& mounts, int64_t memory_total);
-
-// "$(NAME)" becomes the variable's value, "$$(NAME)" the text "$(NAME)", an unknown name stays as it is.
-std::string expand(const std::string& text, const Environment& environment);
 
 // Changes when the container's definition does, so that a running one must be replaced.
 std::string definition_hash(const Container& container);

@@ -21,7 +21,7 @@ PodController::PodController(Host host, const AgentConfig& config, const Runtime
                              NetworkChecks* network)
     : context_(host, config, runtime, machine),
       node_names_(config.node_names.begin(), config.node_names.end()),
-      volumes_(host, config),
+      volumes_(host, config, machine, mounter_),
       images_(host, runtime, context_.events, config.image_pulls_max,
               [this](const std::set<ObjectKey>& keys) { context_.registry.wake(keys); }),
       admission_(context_),
@@ -47,6 +47,9 @@ void PodController::observe(const ChangeView& change, KeyQueue& queue) {
   if (change.record.kind != "pods") {
     context_.registry.wake_waiting(std::string(change.record.name_space),
                                    std::string(change.record.kind) + "/" + std::string(change.record.name));
+    const ObjectReference object{change.record.kind == "secrets", std::string(change.record.name_space),
+                                 std::string(change.record.name)};
+    for (const ObjectKey& pod : volumes_.object_changed(object)) queue.add(pod);
     return;
   }
   kube::Pod pod;
@@ -198,6 +201,8 @@ Result<Outcome> PodController::end_static(const ObjectKey& key, const kube::Pod&
 Result<Outcome> PodController::run(Pass& pass) {
   ORLOP_ASSIGN(const Refused refused, admission_.admit(pass));
   if (!refused.reason.empty()) return refuse(pass, refused);
+  // What a container could not start for may be there now.
+  if (volumes_.take_retry(pass.pod().metadata().uid())) pass.memory->refused.clear();
   Status worked;
   if (is_finished(pass.pod(), pass.runtime)) {
     // Sidecars end with the work that they were beside.
@@ -340,6 +345,23 @@ Status PodController::sweep() {
     context_.registry.remember(key, uid, other_uid);
     // Before anything has been observed there is no queue that it could be left to.
     if (!context_.registry.wake(key)) ORLOP_TRY(clean_up(key, uid).status());
+  }
+  std::set<std::string> wanted = of_files;
+  for (const auto& [uid, key] : found) wanted.insert(uid);
+  return context_.config.hollow ? Status::ok() : sweep_folders(std::move(wanted));
+}
+
+Status PodController::sweep_folders(std::set<std::string> wanted) {
+  // Read first: a folder that is made later is of a pod that is here.
+  const std::vector<std::string> folders = volumes_.known_pods();
+  for (const std::string& node : node_names_) {
+    ORLOP_TRY(context_.pods.each("", "node/" + node, [&](const RecordView&, const kube::Pod& pod) {
+      wanted.insert(pod.metadata().uid());
+      return true;
+    }));
+  }
+  for (const std::string& uid : folders) {
+    if (!wanted.contains(uid) && !volumes_.is_in_use(uid)) ORLOP_TRY(volumes_.remove(uid));
   }
   return Status::ok();
 }

@@ -23,7 +23,7 @@
 #include "plugins/node-agent/static_pods/mirror_pods.hpp"
 #include "plugins/node-agent/static_pods/static_pods.hpp"
 #include "plugins/node-agent/termination.hpp"
-#include "plugins/node-agent/volumes.hpp"
+#include "plugins/node-agent/volumes/volumes.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -86,6 +86,8 @@ class PodController final : public Reconciler {
   Result<Outcome> refuse(Pass& pass, const Refused& refused);
   Result<Outcome> end(Pass& pass, const PodEnding& ending);
   Result<Outcome> terminate(Pass& pass);
+  // Removes what pods have left here that are neither in the store nor in `wanted` (uids).
+  Status sweep_folders(std::set<std::string> wanted);
   Result<Outcome> clean_up(const ObjectKey& key, const std::string& uid);
   // Whether its activeDeadlineSeconds are over: then it is ending; else the pass comes again when they are.
   bool is_past_deadline(Pass& pass);
@@ -94,6 +96,7 @@ class PodController final : public Reconciler {
 
   AgentContext context_;
   std::set<std::string> node_names_;
+  SystemMounter mounter_;
   Volumes volumes_;
   Images images_;
   NodeAdmission admission_;

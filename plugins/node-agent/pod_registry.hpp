@@ -51,7 +51,6 @@ struct PodMemory {
   std::map<std::string, int> crashes;                          // by container: failures in a row
   std::map<std::string, Refusal> refused;                      // by container
   std::set<std::string> told;                                  // warnings that are told once
-  bool resolved = false;                                       // its volumes are ready
   std::map<std::string, std::shared_ptr<HookRun>> post_start;  // by container id: under way, or failed
   std::map<std::string, std::shared_ptr<StopState>> stops;     // by container id
   std::optional<PodEnding> ending;                             // guarded

@@ -4,6 +4,7 @@
 #include "plugins/node-agent/config_refs.hpp"
 #include "plugins/node-agent/files.hpp"
 #include "plugins/node-agent/pod_config.hpp"
+#include "plugins/node-agent/volumes/hosts_file.hpp"
 
 #include <algorithm>
 
@@ -23,16 +24,13 @@ Status Sandboxes::ensure(Pass& pass) {
   const kube::Pod& pod = pass.pod();
   const AgentConfig& config = context_.config;
   const Machine& machine = context_.machine;
-  if (!pass.memory->resolved && !config.hollow) {
-    const Status made = volumes_.prepare(pod, machine.ip);
-    if (!made) {
-      if (made.code() == Code::kNotFound) wait_for_config(context_, pass);
-      context_.events.about(pod, EventType::kWarning, "FailedMount", made.message());
-      return made;
-    }
-    pass.memory->resolved = true;
-  }
+  if (!config.hollow) ORLOP_TRY(prepare_volumes(pass));
   if (pass.runtime.sandbox_ready() && !pass.runtime.has_lost_its_network()) return Status::ok();
+  if (const Status possible = can_make(pod); !possible) {
+    context_.events.about(pod, EventType::kWarning, "FailedCreatePodSandBox",
+                          "Failed to create pod sandbox: " + possible.message());
+    return possible;
+  }
   uint32_t attempt = 0;
   if (!pass.runtime.sandboxes.empty()) {
     attempt = pass.runtime.sandboxes.front().metadata().attempt() + 1;
@@ -76,6 +74,28 @@ Result<std::string> Sandboxes::handler_of(const kube::Pod& pod) const {
   if (found) return found->object.handler();
   if (found.code() != Code::kNotFound) return found.status();
   return Status(Code::kNotFound, "runtimeclass.node.k8s.io \"" + name + "\" not found");
+}
+
+Status Sandboxes::prepare_volumes(Pass& pass) {
+  auto prepared = volumes_.prepare(pass.pod());
+  if (!prepared) {
+    if (prepared.code() == Code::kNotFound) wait_for_config(context_, pass);
+    context_.events.about(pass.pod(), EventType::kWarning, "FailedMount", prepared.message());
+    return prepared.status();
+  }
+  // The pod runs on with what it has.
+  for (const std::string& text : prepared->stale) {
+    context_.events.about(pass.pod(), EventType::kWarning, "FailedMount", text);
+  }
+  if (prepared->again_at_ns != 0) pass.again_at(prepared->again_at_ns);
+  return Status::ok();
+}
+
+Status Sandboxes::can_make(const kube::Pod& pod) const {
+  ORLOP_TRY(kernel_host_name(pod, context_.config.cluster_domain).status());
+  if (!pod.spec().has_hostusers() || pod.spec().hostusers()) return Status::ok();
+  return {Code::kInvalid,
+          "RuntimeClass handler \"" + pod.spec().runtimeclassname() + "\" does not support user namespaces"};
 }
 
 Status Sandboxes::stop_one(const std::string& id) {

@@ -4,7 +4,7 @@
 #pragma once
 
 #include "plugins/node-agent/pod_pass.hpp"
-#include "plugins/node-agent/volumes.hpp"
+#include "plugins/node-agent/volumes/volumes.hpp"
 
 #include <string>
 
@@ -24,6 +24,10 @@ class Sandboxes {
   Status remove_all(const std::string& uid);
 
  private:
+  // Failures are told as events; those of volumes that are there already stop nothing.
+  Status prepare_volumes(Pass& pass);
+  // kInvalid: what the pod asks of its sandbox cannot be had here.
+  [[nodiscard]] Status can_make(const kube::Pod& pod) const;
   Status stop_one(const std::string& id);
   Status remove_one(const std::string& id);
   // What the pod's RuntimeClass names; empty: the runtime's default.
