@@ -1,4 +1,6 @@
 // create: from files, and the common kinds from flags.
+#include "cli/commands/create.hpp"
+
 #include "cli/commands/manifests.hpp"
 #include "cli/commands/registry.hpp"
 
@@ -28,6 +30,8 @@ Outcome create_object(Session& session, const ResourceInfo& info, const std::str
   return print_result(session, info, made, "created");
 }
 
+}  // namespace
+
 // For objects made of flags: kubectl's prefix names the verb's kind, "failed to create deployment".
 Outcome create_made(Session& session, json::value object, const std::string& what) {
   ORLOP_ASSIGN(const auto* kinds, session.discovery());
@@ -40,6 +44,8 @@ Outcome create_made(Session& session, json::value object, const std::string& wha
   meta["creationTimestamp"] = nullptr;
   return create_object(session, *info, scope, object, what.empty() ? "" : "failed to create " + what + ": ");
 }
+
+namespace {
 
 Outcome create(Session& session) {
   const auto files = session.args.list("filename");
@@ -60,6 +66,8 @@ Outcome create(Session& session) {
   return code;
 }
 
+}  // namespace
+
 Result<std::string> name_of(const Session& session) {
   const auto& words = session.args.words;
   if (words.size() != 1 && !session.args.dash_index) {
@@ -72,6 +80,8 @@ Result<std::string> name_of(const Session& session) {
 json::value skeleton(std::string_view api_version, std::string_view kind, const std::string& name) {
   return json::object{{"apiVersion", api_version}, {"kind", kind}, {"metadata", {{"name", name}}}};
 }
+
+namespace {
 
 Outcome create_namespace(Session& session) {
   ORLOP_ASSIGN(const auto name, name_of(session));
@@ -144,87 +154,6 @@ Outcome create_job(Session& session) {
                                               {"spec", {{"containers", containers}, {"restartPolicy", "Never"}}}}}};
   object.as_object()["status"] = json::object();
   return create_made(session, std::move(object), "job");
-}
-
-// Key and content of "--from-file=[key=]path", of a folder's files, and of "--from-literal=key=value".
-Status add_data(const Session& session, std::vector<std::pair<std::string, std::string>>& data) {
-  for (const auto& word : session.args.list("from-file")) {
-    const auto equals = word.find('=');
-    const auto path = equals == std::string::npos ? word : word.substr(equals + 1);
-    std::vector<std::pair<std::string, std::string>> files;
-    std::error_code error;
-    if (std::filesystem::is_directory(path, error)) {
-      for (const auto& entry : std::filesystem::directory_iterator(path, error)) {
-        if (entry.is_regular_file()) files.emplace_back(entry.path().filename().string(), entry.path().string());
-      }
-      std::sort(files.begin(), files.end());
-    } else {
-      files.emplace_back(
-          equals == std::string::npos ? std::filesystem::path(path).filename().string() : word.substr(0, equals), path);
-    }
-    for (const auto& [key, file] : files) {
-      auto text = client::read_text_file(file);
-      if (!text.is_ok()) return user_error("error reading " + file + ": " + text.message());
-      data.emplace_back(key, std::move(*text));
-    }
-  }
-  for (const auto& word : session.args.list("from-literal")) {
-    const auto equals = word.find('=');
-    if (equals == std::string::npos || equals == 0)
-      return user_error("invalid literal source " + word + ", expected key=value");
-    data.emplace_back(word.substr(0, equals), word.substr(equals + 1));
-  }
-  if (!session.args.text("from-env-file").empty()) {
-    auto text = client::read_text_file(session.args.text("from-env-file"));
-    if (!text.is_ok()) return user_error("error reading " + session.args.text("from-env-file") + ": " + text.message());
-    for (size_t at = 0; at < text->size();) {
-      const auto end = std::min(text->find('\n', at), text->size());
-      const auto line = text->substr(at, end - at);
-      at = end + 1;
-      const auto equals = line.find('=');
-      if (!line.empty() && line.front() != '#' && equals != std::string::npos) {
-        data.emplace_back(line.substr(0, equals), line.substr(equals + 1));
-      }
-    }
-  }
-  return {};
-}
-
-bool is_utf8(std::string_view text) {
-  int more = 0;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (more > 0) {
-      if ((byte & 0xc0) != 0x80) return false;
-      --more;
-    } else if (byte >= 0x80) {
-      more = (byte & 0xe0) == 0xc0 ? 1 : (byte & 0xf0) == 0xe0 ? 2 : (byte & 0xf8) == 0xf0 ? 3 : -1;
-      if (more < 0) return false;
-    }
-  }
-  return more == 0;
-}
-
-Outcome create_config_map(Session& session) {
-  ORLOP_ASSIGN(const auto name, name_of(session));
-  std::vector<std::pair<std::string, std::string>> data;
-  ORLOP_TRY(add_data(session, data));
-  auto object = skeleton("v1", "ConfigMap", name);
-  for (const auto& [key, text] : data) {
-    const bool plain = is_utf8(text);
-    client::make_map(object, plain ? "data" : "binaryData")[key] = plain ? text : client::encode_base64(text);
-  }
-  return create_made(session, std::move(object), "configmap");
-}
-
-Outcome create_secret(Session& session) {
-  ORLOP_ASSIGN(const auto name, name_of(session));
-  std::vector<std::pair<std::string, std::string>> data;
-  ORLOP_TRY(add_data(session, data));
-  auto object = skeleton("v1", "Secret", name);
-  for (const auto& [key, text] : data) client::make_map(object, "data")[key] = client::encode_base64(text);
-  if (!session.args.text("type").empty()) object.as_object()["type"] = session.args.text("type");
-  return create_made(session, std::move(object), "secret");
 }
 
 Outcome create_service(Session& session, const std::string& type) {
@@ -303,6 +232,8 @@ Outcome create_token(Session& session) {
   return 0;
 }
 
+}  // namespace
+
 std::vector<Flag> made_flags(std::vector<Flag> own) {
   own.push_back(output_flag());
   own.push_back(dry_run_flag());
@@ -312,17 +243,10 @@ std::vector<Flag> made_flags(std::vector<Flag> own) {
   return own;
 }
 
-}  // namespace
-
 void add_create_commands(std::vector<Command>& out) {
   const Flag image{"image", 0, FlagKind::kList, "", "The image; several give several containers"};
   const Flag port{"port", 0, FlagKind::kNumber, "", "The port that the container listens on"};
   const Flag tcp{"tcp", 0, FlagKind::kList, "", "PORT[:TARGET], several allowed"};
-  const std::vector<Flag> data{{"from-file", 0, FlagKind::kTexts, "", "[KEY=]FILE, or a folder"},
-                               {"from-literal", 0, FlagKind::kTexts, "", "KEY=VALUE"},
-                               {"from-env-file", 0, FlagKind::kText, "", "A file of KEY=VALUE lines"}};
-  auto secret = data;
-  secret.push_back({"type", 0, FlagKind::kText, "", "The secret's type"});
   out.push_back({"create", "-f FILENAME", "Create objects", made_flags(file_flags()), create});
   out.push_back({"create namespace", "NAME", "Create a namespace", made_flags({}), create_namespace});
   out.push_back({"create ns", "NAME", "Create a namespace", made_flags({}), create_namespace});
@@ -332,12 +256,7 @@ void add_create_commands(std::vector<Command>& out) {
   out.push_back(
       {"create deploy", "NAME --image=IMAGE [-- COMMAND]", "Create a deployment", deployment, create_deployment});
   out.push_back({"create job", "NAME --image=IMAGE [-- COMMAND]", "Create a job", made_flags({image}), create_job});
-  out.push_back({"create configmap", "NAME [--from-file] [--from-literal]", "Create a config map", made_flags(data),
-                 create_config_map});
-  out.push_back(
-      {"create cm", "NAME [--from-file] [--from-literal]", "Create a config map", made_flags(data), create_config_map});
-  out.push_back({"create secret generic", "NAME [--from-file] [--from-literal]", "Create a secret", made_flags(secret),
-                 create_secret});
+  add_create_config_commands(out);
   out.push_back({"create service clusterip", "NAME --tcp=PORT:TARGET", "Create a service inside the cluster",
                  made_flags({tcp, {"clusterip", 0, FlagKind::kText, "", "The address, or None"}}), create_cluster_ip});
   out.push_back({"create service nodeport", "NAME --tcp=PORT:TARGET", "Create a service on every node's address",

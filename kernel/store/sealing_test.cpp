@@ -122,6 +122,21 @@ TEST(SnapshotTest, IsTheStoreAtItsRevision) {
   EXPECT_EQ(commit_or_fail(*copy, {put(key_of("new"), "")}), 102u);
 }
 
+TEST(SnapshotTest, HoldsNoPlainSecretOfNowOrBefore) {
+  const TemporaryFolder folder;
+  auto store = open_or_fail(sealing_options(folder / "store", {kFirst}));
+  commit_or_fail(*store, {put_sealed("a", "swordfish-old")});
+  commit_or_fail(*store, {put_sealed("a", "swordfish-new")});
+  commit_or_fail(*store, {put(key_of("b"), "plain-to-see")});
+  ASSERT_TRUE(store->snapshot(folder / "snapshot"));
+  ASSERT_TRUE(restore_snapshot(folder / "snapshot", folder / "copy"));
+  for (const char* path : {"snapshot", "copy/data.mdb"}) {
+    const std::string bytes = bytes_of(folder / path);
+    EXPECT_EQ(bytes.find("swordfish"), std::string::npos) << path;
+    EXPECT_NE(bytes.find("plain-to-see"), std::string::npos) << path;
+  }
+}
+
 TEST(SnapshotTest, DamageIsFound) {
   const TemporaryFolder folder;
   const std::string path = folder / "snapshot";
