@@ -140,7 +140,15 @@ int64_t ConfigRestartController<Workload>::settle(const ObjectKey& key, const st
 
 template <typename Workload>
 Result<Outcome> ConfigRestartController<Workload>::keep(const ObjectKey& key, StoredWorkload workload) {
-  ORLOP_ASSIGN(const Wanted wanted, look(workload.object));
+  const Result<Wanted> looked = look(workload.object);
+  if (!looked) {
+    if (looked.code() != Code::kConflict && looked.code() != Code::kUnavailable) {
+      events_.about(workload.object, EventType::kWarning, "FailedConfigSnapshot",
+                    "Configuration cannot be kept: " + looked.message());
+    }
+    return looked.status();
+  }
+  const Wanted& wanted = *looked;
   auto& pod_template = *workload.object.mutable_spec()->mutable_template_();
   auto& annotations = *pod_template.mutable_metadata()->mutable_annotations();
   const bool has_configuration = !configuration_of(pod_template.spec()).empty();

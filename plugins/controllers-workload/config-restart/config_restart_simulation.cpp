@@ -1,8 +1,7 @@
 // A Deployment whose configuration changes in a storm: which snapshots its pods use, and that they are there.
-#include "plugins/controllers-workload/config-restart/config_restart.hpp"
-
 #include "orlop/testing/simulated_cluster.hpp"
 #include "orlop/testing/simulation.hpp"
+#include "plugins/controllers-workload/config-restart/config_restart.hpp"
 #include "plugins/controllers-workload/deployment/deployment.hpp"
 #include "plugins/controllers-workload/replicaset/replicaset.hpp"
 

@@ -338,6 +338,25 @@ TEST_F(ConfigRestartTest, WithoutTheAnnotationNothingOfItIsLeftInTheTemplate) {
   EXPECT_EQ(revision(), "2");
 }
 
+TEST_F(ConfigRestartTest, ThatASnapshotIsRefusedIsTold) {
+  make_config("one");
+  kernel_.on_admit([](const v1::Review& review) {
+    v1::Verdict verdict;
+    if (review.write().key().kind() == "configmaps") {
+      verdict.mutable_status()->set_code(static_cast<int>(Code::kForbidden));
+      verdict.mutable_status()->set_message("exceeded quota");
+    }
+    return verdict;
+  });
+  create(deployment());
+  controllers_.run_until_idle();
+  EXPECT_TRUE(sets().empty());
+  const auto events = kernel_.list<Event>("events", "default");
+  EXPECT_TRUE(std::any_of(events.begin(), events.end(), [](const Event& event) {
+    return event.message() == "Configuration cannot be kept: exceeded quota";
+  }));
+}
+
 TEST_F(ConfigRestartTest, GoesOnAfterFaults) {
   make_config("one");
   create(deployment());

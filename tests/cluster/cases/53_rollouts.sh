@@ -27,7 +27,7 @@ test_each_o6_tutorial_rolls_forward_and_back() {
   says 'deployment "my-dep" successfully rolled out'
   must "$k" rollout history deployment/my-dep
   says "REVISION  CHANGE-CAUSE"
-  says "set image deployment/my-dep nginx=nginx:1.16.1 --record=true"
+  says "set image deployment/my-dep nginx=nginx:1.16.1 --record"
   must "$k" rollout history deployment/my-dep --revision=2
   says "deployment.apps/my-dep with revision #2"
   says "nginx:1.16.1"
