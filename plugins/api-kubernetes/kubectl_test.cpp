@@ -1,5 +1,9 @@
 // The server in this process, over a kernel in memory, driven by a real kubectl over TLS.
+#include "orlop/kube/core_v1.hpp"
+#include "orlop/kube/policy_v1.hpp"
+#include "orlop/kube/resource.hpp"
 #include "orlop/testing/fake_kernel.hpp"
+#include "orlop/v1/node.pb.h"
 #include "plugins/api-kubernetes/api_server.hpp"
 #include "plugins/api-kubernetes/kind_service.hpp"
 
@@ -230,6 +234,199 @@ TEST_P(KubectlTest, TokensOpenTheDoor) {
   EXPECT_THAT(run(get_pods).out, HasSubstr("No resources found"));
 }
 
+// Half a core and 1 GiB of a machine; 100 thousandths and 64 MiB for each pod that it is asked about.
+class BusyNode final : public v1::Node {
+ public:
+  void Stats(google::protobuf::RpcController*, const v1::StatsRequest* request, v1::StatsResponse* response,
+             google::protobuf::Closure* done) override {
+    fill(*response->mutable_usage(), 500'000'000, 1 << 30);
+    for (const auto& pod : request->pods()) {
+      auto& stats = *response->add_pods();
+      *stats.mutable_pod() = pod;
+      for (const char* name : {"app", "side"}) {
+        auto& container = *stats.add_containers();
+        container.set_name(name);
+        fill(*container.mutable_usage(), pod.name() == "busy" ? 75'000'000 : 25'000'000, 32 << 20);
+      }
+    }
+    done->Run();
+  }
+
+ private:
+  static void fill(v1::Usage& usage, uint64_t nano_cores, uint64_t memory) {
+    usage.set_at_unix_ns(1'700'000'000'000'000'000);
+    usage.set_window_ns(10'000'000'000);
+    usage.set_cpu_nano_cores(nano_cores);
+    usage.set_memory_working_set_bytes(memory);
+  }
+};
+
+namespace core = k8s::io::api::core::v1;
+
+core::Pod pod_on(const std::string& name, const std::string& node) {
+  core::Pod pod;
+  pod.mutable_metadata()->set_name(name);
+  pod.mutable_metadata()->set_namespace_("default");
+  (*pod.mutable_metadata()->mutable_labels())["app"] = name;
+  pod.mutable_spec()->set_nodename(node);
+  pod.mutable_spec()->set_terminationgraceperiodseconds(30);
+  for (const char* container : {"app", "side"}) {
+    pod.mutable_spec()->add_containers()->set_name(container);
+    auto& status = *pod.mutable_status()->add_containerstatuses();
+    status.set_name(container);
+    status.mutable_state()->mutable_running();
+  }
+  pod.mutable_status()->set_phase("Running");
+  auto& ready = *pod.mutable_status()->add_conditions();
+  ready.set_type("Ready");
+  ready.set_status("True");
+  return pod;
+}
+
+class KubectlScalingTest : public KubectlTest {
+ protected:
+  void SetUp() override {
+    KubectlTest::SetUp();
+    if (IsSkipped()) return;
+    kernel_.provide("node", busy_, "n1");
+    for (const char* name : {"n1", "n2"}) {
+      core::Node node;
+      node.mutable_metadata()->set_name(name);
+      (*node.mutable_status()->mutable_allocatable())["cpu"].set_string("2");
+      (*node.mutable_status()->mutable_allocatable())["memory"].set_string("4Gi");
+      ASSERT_TRUE(kernel_.create("nodes", node));
+    }
+    for (const char* name : {"busy", "idle"}) ASSERT_TRUE(put(pod_on(name, "n1")));
+    ASSERT_TRUE(put(pod_on("far", "n2")));
+  }
+  Status put(const core::Pod& pod) {
+    ORLOP_TRY(kernel_.create("pods", pod).status());
+    return kernel_.update("pods", pod, "status").status();
+  }
+
+  BusyNode busy_;
+};
+
+TEST_P(KubectlScalingTest, TopTellsWhatIsUsed) {
+  Outcome outcome = kubectl({"top", "node"});
+  EXPECT_THAT(outcome.out, ::testing::ContainsRegex("n1 +500m +25% +1024Mi +25%"));
+  EXPECT_THAT(outcome.out, ::testing::ContainsRegex("n2 +<unknown> +<unknown>"));
+  outcome = kubectl({"top", "pod", "--sort-by", "cpu"});
+  EXPECT_THAT(outcome.out, ::testing::ContainsRegex("busy +150m +64Mi *\nidle +50m +64Mi"));
+  EXPECT_THAT(outcome.out, Not(HasSubstr("far")));
+  outcome = kubectl({"top", "pod", "idle", "--containers", "--no-headers"});
+  EXPECT_THAT(outcome.out, ::testing::ContainsRegex("idle +app +25m +32Mi *\nidle +side +25m +32Mi"));
+  EXPECT_THAT(kubectl({"top", "pod", "-A"}).out, ::testing::ContainsRegex("default +busy +150m"));
+  EXPECT_THAT(kubectl({"top", "pod", "-l", "app=idle"}).out, Not(HasSubstr("busy")));
+  EXPECT_THAT(kubectl({"top", "pod", "--field-selector", "metadata.name=busy"}).out, Not(HasSubstr("idle")));
+  EXPECT_EQ(kubectl({"top", "pod", "far"}).out,
+            "Error from server (NotFound): podmetrics.metrics.k8s.io \"default/far\" not found\n");
+  EXPECT_EQ(kubectl({"top", "pod", "none"}).out, "Error from server (NotFound): pods \"none\" not found\n");
+  EXPECT_EQ(kubectl({"top", "node", "n2"}).out,
+            "Error from server (NotFound): nodemetrics.metrics.k8s.io \"n2\" not found\n");
+  EXPECT_THAT(kubectl({"get", "pods.metrics.k8s.io"}).out, HasSubstr("busy"));
+  EXPECT_THAT(kubectl({"get", "--raw", "/apis/metrics.k8s.io/v1beta1/namespaces/default/pods/busy"}).out,
+              HasSubstr(R"("usage":{"cpu":"75000000n","memory":"32Mi"})"));
+  EXPECT_THAT(kubectl({"api-resources", "--api-group", "metrics.k8s.io"}).out, HasSubstr("PodMetrics"));
+  EXPECT_THAT(kubectl({"get", "pods"}).out, HasSubstr("READY"));
+  EXPECT_THAT(
+      kubectl({"top", "pod", "--as", "somebody"}).out,
+      HasSubstr("pods.metrics.k8s.io is forbidden: User \"somebody\" cannot list resource \"pods\" in API group "
+                "\"metrics.k8s.io\" in the namespace \"default\""));
+  EXPECT_EQ(kubectl({"create", "rolebinding", "seer", "--clusterrole", "view", "--user", "somebody"}).code, 0);
+  EXPECT_THAT(kubectl({"top", "pod", "--as", "somebody"}).out, HasSubstr("busy"));
+}
+
+TEST_P(KubectlScalingTest, AutoscaleAndScaleOfEachKind) {
+  const char* manifest = R"(apiVersion: apps/v1
+kind: ReplicaSet
+metadata: {name: rs}
+spec:
+  selector: {matchLabels: {app: rs}}
+  template: {metadata: {labels: {app: rs}}, spec: {containers: [{name: c, image: x}]}}
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: sts}
+spec:
+  serviceName: sts
+  selector: {matchExpressions: [{key: app, operator: In, values: [b, a]}]}
+  template: {metadata: {labels: {app: a}}, spec: {containers: [{name: c, image: x}]}}
+---
+apiVersion: v1
+kind: ReplicationController
+metadata: {name: rc}
+spec:
+  selector: {app: rc}
+  template: {metadata: {labels: {app: rc}}, spec: {containers: [{name: c, image: x}]}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  selector: {matchLabels: {app: web, tier: front}}
+  template: {metadata: {labels: {app: web, tier: front}}, spec: {containers: [{name: c, image: x}]}}
+)";
+  ASSERT_EQ(kubectl({"apply", "-f", "-"}, manifest).code, 0);
+  EXPECT_EQ(kubectl({"scale", "rs/rs", "--replicas", "3"}).out, "replicaset.apps/rs scaled\n");
+  EXPECT_EQ(kubectl({"scale", "sts/sts", "--replicas", "3"}).out, "statefulset.apps/sts scaled\n");
+  EXPECT_EQ(kubectl({"scale", "rc/rc", "--replicas", "3"}).out, "replicationcontroller/rc scaled\n");
+  EXPECT_THAT(kubectl({"scale", "deploy/web", "--replicas", "2", "--current-replicas", "5"}).out,
+              HasSubstr("Expected replicas to be 5, was 1"));
+  auto scale = [&](const std::string& path) { return kubectl({"get", "--raw", path + "/scale"}).out; };
+  EXPECT_THAT(scale("/apis/apps/v1/namespaces/default/statefulsets/sts"), HasSubstr(R"x("selector":"app in (a,b)")x"));
+  EXPECT_THAT(scale("/api/v1/namespaces/default/replicationcontrollers/rc"), HasSubstr(R"("selector":"app=rc")"));
+  EXPECT_THAT(scale("/apis/apps/v1/namespaces/default/deployments/web"),
+              HasSubstr(R"("selector":"app=web,tier=front")"));
+  Outcome outcome = kubectl(
+      {"patch", "deploy", "web", "--subresource", "scale", "--type", "merge", "-p", R"({"spec":{"replicas":-1}})"});
+  EXPECT_THAT(outcome.out, HasSubstr("spec.replicas: Invalid value: -1: must be greater than or equal to 0"));
+
+  EXPECT_EQ(kubectl({"autoscale", "deployment", "web", "--min", "2", "--max", "5", "--cpu-percent", "70"}).out,
+            "horizontalpodautoscaler.autoscaling/web autoscaled\n");
+  EXPECT_THAT(kubectl({"get", "hpa", "web"}).out,
+              ::testing::ContainsRegex("web +Deployment/web +cpu: <unknown>/70% +2 +5 +0"));
+  EXPECT_THAT(kubectl({"get", "horizontalpodautoscalers.v1.autoscaling", "web", "-o",
+                       "jsonpath={.spec.targetCPUUtilizationPercentage}"})
+                  .out,
+              HasSubstr("70"));
+  EXPECT_THAT(kubectl({"autoscale", "rc", "rc", "--min", "9", "--max", "5"}).out, HasSubstr("--max=MAXPODS must be"));
+}
+
+TEST_P(KubectlScalingTest, EvictionsTakeFromTheBudget) {
+  ASSERT_EQ(kubectl({"create", "pdb", "guard", "--selector", "app=busy", "--min-available", "1"}).code, 0);
+  EXPECT_THAT(kubectl({"get", "pdb"}).out, ::testing::ContainsRegex("guard +1 +N/A +0"));
+  const std::string body =
+      R"({"apiVersion":"policy/v1","kind":"Eviction","metadata":{"name":"busy","namespace":"default"}})";
+  auto evict = [&] {
+    return kubectl({"create", "--raw", "/api/v1/namespaces/default/pods/busy/eviction", "-f", "-"}, body);
+  };
+  auto budget = [&] {
+    return *kernel_.get<k8s::io::api::policy::v1::PodDisruptionBudget>("poddisruptionbudgets.policy", "default",
+                                                                       "guard");
+  };
+  auto tell = [&](int32_t allowed) {
+    auto told = budget();
+    told.mutable_status()->set_observedgeneration(told.metadata().generation());
+    told.mutable_status()->set_disruptionsallowed(allowed);
+    told.mutable_status()->set_currenthealthy(1 + allowed);
+    told.mutable_status()->set_desiredhealthy(1);
+    return kernel_.update("poddisruptionbudgets.policy", told, "status").status();
+  };
+  ASSERT_TRUE(tell(0));
+  EXPECT_THAT(evict().out, HasSubstr("Cannot evict pod as it would violate the pod's disruption budget."));
+  EXPECT_TRUE(budget().status().disruptedpods().empty());
+  ASSERT_TRUE(tell(1));
+  Outcome outcome = evict();
+  EXPECT_EQ(outcome.code, 0) << outcome.out;
+  EXPECT_EQ(budget().status().disruptionsallowed(), 0);
+  EXPECT_TRUE(budget().status().disruptedpods().contains("busy"));
+  const auto pod = *kernel_.get<core::Pod>("pods", "default", "busy");
+  EXPECT_TRUE(pod.metadata().has_deletiontimestamp());
+  EXPECT_EQ(pod.status().conditions(pod.status().conditions_size() - 1).reason(), "EvictionByEvictionAPI");
+  EXPECT_EQ(evict().code, 0);  // it is on its way already
+}
+
 std::vector<std::string> parameters() {
   std::vector<std::string> found = kubectls();
   if (found.empty()) found.emplace_back();
@@ -237,6 +434,8 @@ std::vector<std::string> parameters() {
 }
 
 INSTANTIATE_TEST_SUITE_P(Versions, KubectlTest, ::testing::ValuesIn(parameters()),
+                         [](const auto& info) { return "kubectl" + std::to_string(info.index); });
+INSTANTIATE_TEST_SUITE_P(Versions, KubectlScalingTest, ::testing::ValuesIn(parameters()),
                          [](const auto& info) { return "kubectl" + std::to_string(info.index); });
 
 }  // namespace

@@ -113,19 +113,22 @@ Task<NodeStats> ask_for_rates(Call& call, const NodeRequests& requests) {
   co_return co_await ask(call, requests);
 }
 
-std::vector<std::string> node_objects(const std::vector<Wanted>& wanted, const NodeStats& stats, int64_t now_ns) {
+// Each an object in the answer's encoding, the list's items.
+std::vector<std::string> node_objects(const std::vector<Wanted>& wanted, const NodeStats& stats, bool protobuf,
+                                      int64_t now_ns) {
   std::vector<std::string> out;
   for (const Wanted& one : wanted) {
     const auto found = stats.find(one.node);
     if (found == stats.end() || !found->second) continue;
-    if (auto metrics = node_metrics(one.node, *found->second)) {
-      out.push_back(node_json(one.subject, *metrics, now_ns));
-    }
+    const auto metrics = node_metrics(one.node, *found->second);
+    if (!metrics) continue;
+    out.push_back(protobuf ? node_bytes(one.subject, *metrics, now_ns) : node_json(one.subject, *metrics, now_ns));
   }
   return out;
 }
 
-std::vector<std::string> pod_objects(const std::vector<Wanted>& wanted, const NodeStats& stats, int64_t now_ns) {
+std::vector<std::string> pod_objects(const std::vector<Wanted>& wanted, const NodeStats& stats, bool protobuf,
+                                     int64_t now_ns) {
   std::map<std::pair<std::string, std::string>, PodMetrics> by_name;
   for (const auto& [node, answer] : stats) {
     if (!answer) continue;
@@ -136,9 +139,18 @@ std::vector<std::string> pod_objects(const std::vector<Wanted>& wanted, const No
   std::vector<std::string> out;
   for (const Wanted& one : wanted) {
     const auto found = by_name.find({one.subject.name_space, one.subject.name});
-    if (found != by_name.end()) out.push_back(pod_json(one.subject, found->second, now_ns));
+    if (found == by_name.end()) continue;
+    out.push_back(protobuf ? pod_bytes(one.subject, found->second, now_ns)
+                           : pod_json(one.subject, found->second, now_ns));
   }
   return out;
+}
+
+void respond(Call& call, const std::string& kind, std::string body) {
+  if (call.format.encoding != rest::Encoding::kProtobuf) return rest::answer_json(call, 200, std::move(body));
+  std::string out;
+  rest::append_envelope(out, kApiVersion, kind, body);
+  call.exchange.respond(200, call.format.content_type(), std::move(out));
 }
 
 Status no_metrics(const Call& call, bool pods) {
@@ -172,15 +184,6 @@ Task<void> answer(Call& call) {
   if (!status) co_return rest::fail(call, status);
   auto format = rest::negotiate_output(call.request().header("Accept"));
   if (!format) co_return rest::fail(call, format.status());
-  if (format->encoding == rest::Encoding::kProtobuf) {
-    // Whoever takes nothing else cannot be answered; whoever takes JSON too gets that.
-    if (call.request().header("Accept").find("json") == std::string_view::npos) {
-      co_return rest::fail(call, Status(Code::kNotAcceptable,
-                                        "only the following media types are accepted: application/json, "
-                                        "application/yaml"));
-    }
-    format->encoding = rest::Encoding::kJson;
-  }
   call.format = *format;
   const rest::KindEntry& entry = *rest::registry().find_storage(pods ? "pods" : "nodes");
   const bool one = !call.info.name.empty();
@@ -189,13 +192,13 @@ Task<void> answer(Call& call) {
   const NodeRequests requests = requests_for(pods, *wanted);
   const NodeStats stats = co_await ask_for_rates(call, requests);
   const int64_t now_ns = call.services.host.wall_now_ns();
+  const bool protobuf = call.format.encoding == rest::Encoding::kProtobuf;
   const std::vector<std::string> items =
-      pods ? pod_objects(*wanted, stats, now_ns) : node_objects(*wanted, stats, now_ns);
-  if (!one) {
-    co_return rest::answer_json(call, 200, list_json(pods ? "PodMetricsList" : "NodeMetricsList", items));
-  }
-  if (items.empty()) co_return rest::fail(call, no_metrics(call, pods));
-  rest::answer_json(call, 200, items.front() + "\n");
+      pods ? pod_objects(*wanted, stats, protobuf, now_ns) : node_objects(*wanted, stats, protobuf, now_ns);
+  if (one && items.empty()) co_return rest::fail(call, no_metrics(call, pods));
+  const std::string kind = pods ? "PodMetrics" : "NodeMetrics";
+  if (one) co_return respond(call, kind, items.front() + (protobuf ? "" : "\n"));
+  respond(call, kind + "List", protobuf ? list_bytes(items) : list_json(kind + "List", items));
 }
 
 }  // namespace orlop::metrics_api

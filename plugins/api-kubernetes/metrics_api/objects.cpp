@@ -1,7 +1,9 @@
 #include "plugins/api-kubernetes/metrics_api/objects.hpp"
 
 #include "orlop/kube/json.hpp"
+#include "orlop/kube/meta_v1.hpp"
 #include "orlop/kube/quantity.hpp"
+#include "orlop/wire.hpp"
 
 #include <ctime>
 
@@ -41,11 +43,49 @@ std::string metadata(const Subject& subject, int64_t now_ns) {
   return out + "}";
 }
 
+std::string cpu_text(const ResourceUsage& used) {
+  return std::to_string(used.cpu_nano_cores) + (used.cpu_nano_cores == 0 ? "" : "n");
+}
+
+std::string memory_text(const ResourceUsage& used) {
+  return kube::Quantity::of(static_cast<int64_t>(used.memory_bytes), kube::Quantity::Format::kBinarySi).to_string();
+}
+
 std::string usage(const ResourceUsage& used) {
-  const auto memory =
-      kube::Quantity::of(static_cast<int64_t>(used.memory_bytes), kube::Quantity::Format::kBinarySi).to_string();
-  return "\"usage\":{\"cpu\":\"" + std::to_string(used.cpu_nano_cores) + (used.cpu_nano_cores == 0 ? "" : "n") +
-         "\",\"memory\":\"" + memory + "\"}";
+  return "\"usage\":{\"cpu\":\"" + cpu_text(used) + "\",\"memory\":\"" + memory_text(used) + "\"}";
+}
+
+// --- protobuf: field numbers of upstream's generated.proto ---
+
+// An entry of map<string, Quantity>.
+void append_quantity(std::string& out, uint32_t number, std::string_view key, std::string_view value) {
+  std::string quantity;
+  wire::append_bytes_field(quantity, 1, value);
+  std::string entry;
+  wire::append_bytes_field(entry, 1, key);
+  wire::append_bytes_field(entry, 2, quantity);
+  wire::append_bytes_field(out, number, entry);
+}
+
+void append_usage(std::string& out, uint32_t number, const ResourceUsage& used) {
+  append_quantity(out, number, "cpu", cpu_text(used));
+  append_quantity(out, number, "memory", memory_text(used));
+}
+
+// Fields 1 to 3 of both kinds: metadata, timestamp, window.
+std::string common_bytes(const Subject& subject, int64_t at_unix_ns, int64_t window_ns, int64_t now_ns) {
+  k8s::io::apimachinery::pkg::apis::meta::v1::ObjectMeta metadata;
+  metadata.set_name(subject.name);
+  if (!subject.name_space.empty()) metadata.set_namespace_(subject.name_space);
+  metadata.mutable_creationtimestamp()->set_seconds(now_ns / kSecondNs);
+  for (const auto& [key, value] : subject.labels) (*metadata.mutable_labels())[key] = value;
+  std::string time, window, out;
+  wire::append_varint_field(time, 1, static_cast<uint64_t>(at_unix_ns / kSecondNs));
+  wire::append_varint_field(window, 1, static_cast<uint64_t>(window_ns));
+  wire::append_bytes_field(out, 1, metadata.SerializeAsString());
+  wire::append_bytes_field(out, 2, time);
+  wire::append_bytes_field(out, 3, window);
+  return out;
 }
 
 std::string head(std::string_view kind) {
@@ -82,6 +122,30 @@ std::string list_json(std::string_view kind, const std::vector<std::string>& ite
     first = false;
   }
   return out + "]}\n";
+}
+
+std::string node_bytes(const Subject& subject, const NodeMetrics& metrics, int64_t now_ns) {
+  std::string out = common_bytes(subject, metrics.at_unix_ns, metrics.window_ns, now_ns);
+  append_usage(out, 4, metrics.usage);
+  return out;
+}
+
+std::string pod_bytes(const Subject& subject, const PodMetrics& metrics, int64_t now_ns) {
+  std::string out = common_bytes(subject, metrics.at_unix_ns, metrics.window_ns, now_ns);
+  for (const ContainerMetrics& container : metrics.containers) {
+    std::string bytes;
+    wire::append_bytes_field(bytes, 1, container.name);
+    append_usage(bytes, 2, container.usage);
+    wire::append_bytes_field(out, 4, bytes);
+  }
+  return out;
+}
+
+std::string list_bytes(const std::vector<std::string>& items) {
+  std::string out;
+  wire::append_bytes_field(out, 1, "");  // metadata
+  for (const std::string& item : items) wire::append_bytes_field(out, 2, item);
+  return out;
 }
 
 std::string duration_text(int64_t ns) {

@@ -26,6 +26,19 @@ TEST(MetricsObjects, AreWordedAsTheMetricsServersAre) {
             "\n");
 }
 
+TEST(MetricsObjects, BytesHaveUpstreamsFieldNumbers) {
+  NodeMetrics node{"n1", kNow, 5, {7, 2048}};
+  // 1: metadata {1: name, 8: creationTimestamp {1: seconds}}, 2: timestamp, 3: window, 4: usage, an entry for each.
+  EXPECT_EQ(node_bytes({"", "n1", {}}, node, kNow),
+            std::string("\x0a\x0c\x0a\x02n1\x42\x06\x08\x80\xe2\xcf\xaa\x06", 14) + "\x12\x06\x08\x80\xe2\xcf\xaa\x06" +
+                "\x1a\x02\x08\x05" + "\x22\x0b\x0a\x03" + "cpu\x12\x04\x0a\x02" + "7n" +
+                "\x22\x0f\x0a\x06memory\x12\x05\x0a\x03" + "2Ki");
+  PodMetrics pod{"d", "p", "u", kNow, 5, {{"c", {7, 2048}}}};
+  const std::string bytes = pod_bytes({"d", "p", {}}, pod, kNow);
+  EXPECT_THAT(bytes, ::testing::HasSubstr(std::string("\x22\x21\x0a\x01") + "c\x12\x0b\x0a\x03" + "cpu"));
+  EXPECT_EQ(list_bytes({"ab"}), std::string("\x0a\x00\x12\x02", 4) + "ab");
+}
+
 TEST(MetricsObjects, DurationsAreGos) {
   EXPECT_EQ(duration_text(0), "0s");
   EXPECT_EQ(duration_text(500'000'000), "500ms");

@@ -7,7 +7,9 @@
 #include "plugins/api-kubernetes/rest/handlers.hpp"
 #include "plugins/api-kubernetes/selector/labels.hpp"
 
+#include <algorithm>
 #include <memory>
+#include <utility>
 
 #include <boost/json.hpp>
 #include <google/protobuf/message.h>
@@ -31,7 +33,9 @@ std::string selector_text(const meta_v1::LabelSelector& selector) {
                                 : term.operator_() == "NotIn"  ? apikube::LabelOperator::kNotIn
                                 : term.operator_() == "Exists" ? apikube::LabelOperator::kExists
                                                                : apikube::LabelOperator::kDoesNotExist;
-    requirements.push_back({term.key(), op, {term.values().begin(), term.values().end()}});
+    std::vector<std::string> values(term.values().begin(), term.values().end());
+    std::sort(values.begin(), values.end());
+    requirements.push_back({term.key(), op, std::move(values)});
   }
   return apikube::LabelSelector(std::move(requirements)).text();
 }
