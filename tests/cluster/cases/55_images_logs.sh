@@ -38,7 +38,7 @@ test_pull_secrets() {
   must "$k" create secret docker-registry wrong --docker-server=private.example --docker-username=orlop --docker-password=limpet
   pod_of unlocked '{imagePullSecrets: [{name: login}, {name: not-there}], terminationGracePeriodSeconds: 0,
     containers: [{name: c, image: "private.example/library/busybox:1.36", command: [sleep, "1000"]}]}'
-  within 20 pod_ready unlocked
+  within 20 pod_ready unlocked || fail "$("$k" describe pod unlocked | tail -n 12)"
   must "$k" describe pod unlocked
   says 'Unable to retrieve some image pull secrets (not-there)'
   says 'Successfully pulled image "private.example/library/busybox:1.36"'
@@ -80,12 +80,12 @@ test_logs_over_rotation() {
   must "$k" logs -l app=talker --all-containers --tail=3
   [ "$(grep -c . "$work/out")" = 3 ] || fail "by label: $(cat "$work/out")"
 }
-rotated() { ls "$1"/0.log.* >/dev/null 2>&1; }
+rotated() { find "$1" -name '0.log.*' | grep -q .; }
 grows_beyond() { [ "$(grep -c . "$work/follow.log")" -gt "$1" ]; }
 
 test_each_previous_logs_and_last_words() {
-  pod_of fickle '{terminationGracePeriodSeconds: 0, volumes: [{name: n, emptyDir: {}}], containers: [{name: c, image: busybox,
-    volumeMounts: [{name: n, mountPath: /n}], command: [sh, -c,
+  pod_of fickle '{terminationGracePeriodSeconds: 0, volumes: [{name: notes, emptyDir: {}}], containers: [{name: c, image: busybox,
+    volumeMounts: [{name: notes, mountPath: /n}], command: [sh, -c,
     "n=$(cat /n/n 2>/dev/null || echo 0); echo $((n+1)) >/n/n; echo run $n; [ $n = 0 ] || sleep 1000; sleep 2; echo gone aground >/dev/termination-log; exit 3"]}]}'
   within 20 pod_ready fickle
   must_fail "$k" logs fickle --previous
@@ -145,7 +145,7 @@ test_ephemeral_containers() {
   must_fail "$k" debug hull --image=busybox --target=absent -c other -- true
   says 'targetContainerName: Not found: "absent"'
   echo 'echo down-$((20+3)); exit' >"$work/in"
-  "$k" debug hull -i --image=busybox --target=hull -c hand -- sh -c 'sleep 2; exec sh' <"$work/in" >"$work/out" 2>&1
+  (sleep 5; cat "$work/in"; sleep 1) | timeout 60 "$k" debug hull -i --image=busybox --target=hull -c hand -- sh >"$work/out" 2>&1
   says down-23
   must "$k" debug hull --copy-to=hull-two --image=busybox -c watch -- sleep 1000
   within 20 pod_ready hull-two
