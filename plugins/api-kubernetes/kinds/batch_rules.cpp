@@ -63,13 +63,16 @@ void job_prepare(Message* object) {
   (*spec->mutable_selector()->mutable_matchlabels())["batch.kubernetes.io/controller-uid"] = uid;
 }
 
+// What is generated stands in the template; the uid there may be a mark instead of the job's own.
 void validate_generated_selector(const batchv1::Job& job, FieldErrors* errors) {
   if (job.spec().manualselector() || !job.spec().has_selector()) return;
   k8s::io::apimachinery::pkg::apis::meta::v1::ObjectMeta generated;
-  auto& labels = *generated.mutable_labels();
+  const auto& given = job.spec().template_().metadata().labels();
   for (const char* prefix : {"", "batch.kubernetes.io/"}) {
-    labels[std::string(prefix) + "controller-uid"] = job.metadata().uid();
-    labels[std::string(prefix) + "job-name"] = job.metadata().name();
+    for (const char* name : {"controller-uid", "job-name"}) {
+      const auto found = given.find(std::string(prefix) + name);
+      if (found != given.end()) (*generated.mutable_labels())[found->first] = found->second;
+    }
   }
   if (!selector_matches(job.spec().selector(), generated)) {
     errors->invalid(FieldPath("spec").child("selector"), shown_selector(job.spec().selector()),

@@ -80,6 +80,27 @@ TEST_F(BatchRulesTest, AJobSelectsByItsUid) {
   EXPECT_THAT(job_refusal(R"("selector":{"matchLabels":{"app":"x"}})"), HasSubstr("`selector` not auto-generated"));
 }
 
+TEST_F(BatchRulesTest, AJobMayBeChangedThoughItsOwnUidIsAnother) {
+  const auto admitted = create("jobs.batch",
+                               R"({"metadata":{"name":"j","namespace":"default"},"spec":{"template":{"spec":{
+      "restartPolicy":"Never","containers":[{"name":"c","image":"i"}]}}}})");
+  ASSERT_TRUE(admitted.is_ok()) << admitted.message();
+  batchv1::Job job;
+  ASSERT_TRUE(job.ParseFromString(admitted->value));
+  job.mutable_metadata()->set_uid("the-gate-s");
+  AdmitRequest change;
+  change.kind = kube::find_storage("jobs.batch");
+  change.name_space = "default";
+  change.operation = Operation::kUpdate;
+  change.current = job.SerializeAsString();
+  job.mutable_spec()->set_suspend(true);
+  change.value = job.SerializeAsString();
+  EXPECT_EQ(rules_->admit(change).message(), "");
+  job.mutable_spec()->set_completions(3);
+  change.value = job.SerializeAsString();
+  EXPECT_THAT(rules_->admit(change).message(), HasSubstr("spec.completions: Invalid value: 3: field is immutable"));
+}
+
 TEST_F(BatchRulesTest, IndexedJobs) {
   EXPECT_THAT(job_refusal(R"("completionMode":"Indexed")"), ::testing::Not(HasSubstr("completions: Required")));
   EXPECT_THAT(job_refusal(R"("completionMode":"Indexed","parallelism":2)"),

@@ -26,7 +26,7 @@ test_each_job_runs_to_its_end() {
   says SuccessfulCreate
   within 5 describes hello Completed
   must "$k" delete job hello
-  within 20 gone pod -l job-name=hello
+  within 20 no_pods_of hello
 }
 describes() { "$k" describe job "$1" | grep -q "$2"; }
 
@@ -82,7 +82,7 @@ test_job_suspended_and_resumed() {
   job_manifest later 'sleep 300' 'suspend: true' >"$work/job.yaml"
   must "$k" apply -f "$work/job.yaml"
   within 10 job_is later Suspended
-  gone pod -l job-name=later || [ -z "$("$k" get pods -l job-name=later -o name)" ] || fail "it has pods"
+  no_pods_of later || fail "it has pods: $("$k" get pods -l job-name=later)"
   must "$k" patch job later --type=merge -p '{"spec":{"suspend":false}}'
   within 20 job_field later status.ready 1
   must "$k" patch job later --type=merge -p '{"spec":{"suspend":true}}'
@@ -100,7 +100,7 @@ test_job_deadline_and_time_to_live() {
   within 15 no_pods_of short
 }
 
-test_each_cronjob_by_hand() {
+test_cronjob_by_hand() {
   must "$k" create cronjob tick --image=busybox --schedule='0 0 1 1 *' -- echo tick-tock
   must "$k" get cronjob tick
   says '0 0 1 1 *'
