@@ -407,7 +407,7 @@ TEST_P(RuntimeConformance, ImagesArePresentOrNot) {
   EXPECT_GT(all->images_size(), 0);
 }
 
-TEST_P(RuntimeConformance, ExecSyncRunsACommandOrIsRefused) {
+TEST_P(RuntimeConformance, ExecSyncRunsACommandOrMakesUpNoOutput) {
   auto pod = sandbox_config("exec");
   std::string sandbox = run_sandbox(pod);
   ASSERT_FALSE(sandbox.empty());
@@ -420,7 +420,11 @@ TEST_P(RuntimeConformance, ExecSyncRunsACommandOrIsRefused) {
   request.set_timeout(10);
   auto response = call<cri::ExecSyncResponse>("runtime.v1.RuntimeService/ExecSync", request);
   if (command.empty()) {
-    EXPECT_EQ(response.code(), Code::kMethodNotAllowed) << "containers of this runtime are no processes";
+    // Containers of this runtime are no processes: it says so, or plays them, but makes up no output.
+    EXPECT_TRUE(response.is_ok() || response.code() == Code::kMethodNotAllowed) << response.message();
+    if (response.is_ok()) {
+      EXPECT_EQ(response->stdout() + response->stderr(), "");
+    }
     return;
   }
   ASSERT_TRUE(response.is_ok()) << response.message();
