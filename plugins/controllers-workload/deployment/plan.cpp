@@ -6,14 +6,42 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <vector>
+
+#include <google/protobuf/message.h>
 
 namespace orlop::workload {
 namespace {
 
 using PodTemplateSpec = k8s::io::api::core::v1::PodTemplateSpec;
 
+// Drops sub-messages that say nothing: `resources: {}` and no resources at all are one template, as upstream's semantic
+// comparison has it. Returns whether nothing is left of the message itself.
+bool drop_empty(google::protobuf::Message& message) {
+  const auto* reflection = message.GetReflection();
+  std::vector<const google::protobuf::FieldDescriptor*> fields;
+  reflection->ListFields(message, &fields);
+  bool empty = true;
+  for (const auto* field : fields) {
+    bool keep = true;
+    if (field->cpp_type() == google::protobuf::FieldDescriptor::CPPTYPE_MESSAGE && !field->is_map()) {
+      if (field->is_repeated()) {
+        for (int i = 0; i < reflection->FieldSize(message, field); ++i) {
+          drop_empty(*reflection->MutableRepeatedMessage(&message, field, i));
+        }
+      } else {
+        keep = !drop_empty(*reflection->MutableMessage(&message, field));
+        if (!keep) reflection->ClearField(&message, field);
+      }
+    }
+    empty = empty && !keep;
+  }
+  return empty;
+}
+
 std::string canonical_bytes(PodTemplateSpec pod_template) {
   pod_template.mutable_metadata()->mutable_labels()->erase(kHashLabel);
+  drop_empty(pod_template);
   return serialize(pod_template);
 }
 

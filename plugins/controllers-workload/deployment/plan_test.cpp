@@ -182,6 +182,18 @@ TEST(StepRolling, BrokenOldPodsGoFirst) {
   EXPECT_EQ(of("good"), 2);
 }
 
+TEST(TemplateHash, WhatSaysNothingDoesNotCount) {
+  k8s::io::api::core::v1::PodTemplateSpec a;
+  a.mutable_spec()->add_containers()->set_image("web");
+  k8s::io::api::core::v1::PodTemplateSpec b = a;
+  b.mutable_spec()->mutable_containers(0)->mutable_resources();
+  b.mutable_spec()->mutable_securitycontext();
+  EXPECT_TRUE(same_template(a, b));
+  EXPECT_EQ(template_hash(a, 0), template_hash(b, 0));
+  b.mutable_spec()->mutable_securitycontext()->set_runasnonroot(false);
+  EXPECT_FALSE(same_template(a, b));
+}
+
 TEST(TemplateHash, IsOfTheTemplateAlone) {
   k8s::io::api::core::v1::PodTemplateSpec a;
   for (int i = 0; i < 20; ++i) (*a.mutable_metadata()->mutable_labels())["k" + std::to_string(i)] = "v";
