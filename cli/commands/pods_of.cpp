@@ -26,6 +26,10 @@ std::string labels_text(const json::object& labels) {
   return out;
 }
 
+bool is_leaving(const json::value& pod) {
+  return !text_of(pod, "metadata.deletionTimestamp").empty();
+}
+
 bool is_ready(const json::value& pod) {
   for (const auto& condition : list_of(pod, "status.conditions")) {
     if (text_of(condition, "type") == "Ready") return text_of(condition, "status") == "True";
@@ -68,6 +72,7 @@ Result<std::vector<json::value>> pods_of(Session& session, const ResourceInfo& i
   ORLOP_ASSIGN(const auto list, session.get(pod_kind->path(scope) + query_of({{"labelSelector", text}})));
   std::vector<json::value> pods(list_of(list, "items").begin(), list_of(list, "items").end());
   std::stable_sort(pods.begin(), pods.end(), [](const json::value& a, const json::value& b) {
+    if (is_leaving(a) != is_leaving(b)) return is_leaving(b);
     if (is_ready(a) != is_ready(b)) return is_ready(a);
     return text_of(a, "metadata.creationTimestamp") < text_of(b, "metadata.creationTimestamp");
   });
