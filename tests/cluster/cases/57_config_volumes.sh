@@ -66,7 +66,7 @@ END
   KUBE_EDITOR=$work/editor must "$k" edit cm redis-conf
   says "edited"
   within 5 pod_says redis /redis-master/redis.conf "requirepass 123456"
-  printf 'CONFIG GET appendonly\nCONFIG GET requirepass\n' | "$k" exec -i redis -- redis-cli >"$work/out" 2>&1 ||
+  printf 'CONFIG GET appendonly\nCONFIG GET requirepass\nquit\n' | "$k" exec -i redis -- redis-cli >"$work/out" 2>&1 ||
     fail "redis-cli: $(cat "$work/out")"
   says appendonly
   says yes
