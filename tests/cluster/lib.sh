@@ -152,5 +152,6 @@ run_test() {
       printf '%s\n' "$output"
     fi
     "${kubectls%% *}" delete deploy,sts,ds,cronjob,job,rc,service,pod --all --now --wait=true --timeout=60s >/dev/null 2>&1
+    "${kubectls%% *}" delete configmap,secret --field-selector metadata.name!=kube-root-ca.crt >/dev/null 2>&1
   done
 }

@@ -6,7 +6,7 @@ config_gone() { # all but what every namespace has
 in_pod() { "$k" exec "$1" -- cat "$2" 2>/dev/null; } # in_pod POD FILE
 pod_says() { in_pod "$1" "$2" | grep -qF -- "$3"; }  # pod_says POD FILE TEXT
 described() { "$k" describe "$1" "$2" | grep -qF -- "$3"; }
-pod_folder() { echo "$work"/data/*/*/pods/"$(field pod "$1" '{.metadata.uid}')"; }
+pod_folder() { echo "$work/data/plugins/node-agent/pods/$(field pod "$1" '{.metadata.uid}')"; }
 
 # The tutorial's chapter as it is typed: from a file, an item under another name, an edit that the running pod sees.
 test_each_configmap_chapter() {
