@@ -170,7 +170,7 @@ spec:
   containers:
   - name: c
     image: busybox
-    command: [sh, -c, 'echo "\$(GREETING) \$\$(GREETING)" >/disk/said; sleep 1000']
+    command: [sh, -c, "echo \"\$(GREETING)\" '\$\$(GREETING)' >/disk/said; sleep 1000"]
     resources: {limits: {memory: 64Mi, cpu: 250m}}
     securityContext: {runAsUser: 1000, runAsGroup: 1000, readOnlyRootFilesystem: true, capabilities: {drop: [ALL]}}
     envFrom: [{configMapRef: {name: m}}]
