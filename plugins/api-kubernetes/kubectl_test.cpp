@@ -186,12 +186,19 @@ spec:
 }
 
 TEST_P(KubectlTest, WatchSeesWhatChanges) {
+  // From a revision before the changes: it does not matter who of the two is quicker.
+  const std::string list = kubectl({"get", "--raw", "/api/v1/namespaces/default/configmaps?limit=1"}).out;
+  const std::string label = R"("resourceVersion":")";
+  const size_t at = list.find(label) + label.size();
+  const std::string revision = list.substr(at, list.find('"', at) - at);
   std::thread later([this] {
     // The watch below ends by its own timeout: whatever is made meanwhile must be in it.
     kubectl({"create", "configmap", "seen", "--from-literal", "a=1"});
     kubectl({"delete", "configmap", "seen"});
   });
-  Outcome outcome = kubectl({"get", "--raw", "/api/v1/namespaces/default/configmaps?watch=true&timeoutSeconds=6"});
+  Outcome outcome =
+      kubectl({"get", "--raw",
+               "/api/v1/namespaces/default/configmaps?watch=true&timeoutSeconds=6&resourceVersion=" + revision});
   later.join();
   EXPECT_THAT(outcome.out, HasSubstr(R"("type":"ADDED")"));
   EXPECT_THAT(outcome.out, HasSubstr(R"("type":"DELETED")"));
