@@ -107,13 +107,13 @@ class FilesTest : public ::testing::Test {
 };
 
 TEST_F(FilesTest, OneLockForOneFolder) {
-  auto first = FolderLock::take(folder_);
+  auto first = FolderLock::take(folder_, std::chrono::milliseconds(0));
   ASSERT_TRUE(first) << first.message();
-  auto second = FolderLock::take(folder_);
+  auto second = FolderLock::take(folder_, std::chrono::milliseconds(0));
   EXPECT_EQ(second.code(), Code::kConflict);
   EXPECT_NE(second.message().find("process " + std::to_string(::getpid())), std::string::npos);
   first->reset();
-  EXPECT_TRUE(FolderLock::take(folder_));
+  EXPECT_TRUE(FolderLock::take(folder_, std::chrono::milliseconds(0)));
 }
 
 TEST_F(FilesTest, TheSealingKeyIsMadeOnceAndPrivate) {

@@ -80,7 +80,7 @@ Status Daemon::open(std::function<void()> on_settled) {
   ORLOP_TRY(make_folders(config_.folders.data, 0700));
   ORLOP_TRY(make_folders(config_.folders.run, 0755));
   ORLOP_TRY(make_folders(config_.folders.config, 0755));
-  ORLOP_ASSIGN(lock_, FolderLock::take(config_.folders.data));
+  ORLOP_ASSIGN(lock_, FolderLock::take(config_.folders.data, std::chrono::seconds(3)));
   ORLOP_TRY(open_store());
   router_.emplace(bus::system_clock(), timer_);
   providers_.emplace(*router_);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <thread>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -82,11 +83,19 @@ Result<std::string> read_whole_file(const std::string& path) {
   }
 }
 
-Result<std::unique_ptr<FolderLock>> FolderLock::take(const std::string& folder) {
+Result<std::unique_ptr<FolderLock>> FolderLock::take(const std::string& folder, std::chrono::milliseconds patience) {
   const std::string path = folder + "/orlopd.lock";
   Descriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   if (file.get() < 0) return failed("open", path);
-  if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
+  // One that was killed holds its lock until the system has taken it apart: that is waited for.
+  const auto until = std::chrono::steady_clock::now() + patience;
+  while (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno == EINTR) continue;
+    if (errno != EWOULDBLOCK) return failed("lock", path);
+    if (std::chrono::steady_clock::now() < until) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+      continue;
+    }
     char pid[32] = {};
     if (::pread(file.get(), pid, sizeof pid - 1, 0) < 0) pid[0] = '\0';
     return Status(Code::kConflict, fmt::format("another orlopd (process {}) uses {}; stop it, or give this one another "

@@ -4,6 +4,7 @@
 #include "orlop/result.hpp"
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -19,9 +20,9 @@ Result<std::string> read_whole_file(const std::string& path);
 // Held for as long as the object lives, released by the end of the process whatever it is.
 class FolderLock {
  public:
-  // kConflict: another process holds it; the sentence names its pid and the mend. kUnavailable: the file cannot be
-  // made.
-  static Result<std::unique_ptr<FolderLock>> take(const std::string& folder);
+  // Waits up to PATIENCE for a holder that is on its way out. kConflict: another process holds it; the sentence names
+  // its pid and the mend. kUnavailable: the file cannot be made or locked.
+  static Result<std::unique_ptr<FolderLock>> take(const std::string& folder, std::chrono::milliseconds patience);
   ~FolderLock();
   FolderLock(const FolderLock&) = delete;
   FolderLock& operator=(const FolderLock&) = delete;
