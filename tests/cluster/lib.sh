@@ -91,8 +91,8 @@ fail() {
   echo "    $*"
   exit 1
 }
-must() { "$@" >"$work/out" 2>&1 || fail "$* ended with $?: $(cat "$work/out")"; }
-must_fail() { ! "$@" >"$work/out" 2>&1 || fail "$* succeeded: $(cat "$work/out")"; }
+must() { "$@" >"$work/out" 2>&1 || fail "$* ended with $?: $(head -c 2000 "$work/out")"; }
+must_fail() { ! "$@" >"$work/out" 2>&1 || fail "$* succeeded: $(head -c 2000 "$work/out")"; }
 says() { grep -qF -- "$1" "$work/out" || fail "expected «$1» in: $(head -c 2000 "$work/out")"; }
 says_not() { ! grep -qF -- "$1" "$work/out" || fail "did not expect «$1» in: $(head -c 2000 "$work/out")"; }
 within() { # within SECONDS COMMAND...
