@@ -9,6 +9,16 @@
 
 include(GoogleTest)
 
+# Which header of sdk/precompiled the targets of a folder and of those below it take: standard or kubernetes.
+set(ORLOP_PRECOMPILED standard)
+
+# Gives TARGET the precompiled header of its folder; SUFFIX is "_test" for tests. The compiler takes such a header only
+# where every macro in it is as it was: fmt's library brings one.
+function(orlop_precompiled target suffix)
+  target_link_libraries(${target} PRIVATE fmt::fmt)
+  target_precompile_headers(${target} REUSE_FROM orlop_precompiled_${ORLOP_PRECOMPILED}${suffix})
+endfunction()
+
 # ASIO and Beast parts that are compiled once.
 set(ORLOP_ASIO_DEFINITIONS BOOST_ASIO_SEPARATE_COMPILATION BOOST_BEAST_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED)
 
@@ -18,6 +28,7 @@ function(orlop_library name)
     add_library(${name} STATIC ${arg_SOURCES})
     target_include_directories(${name} PUBLIC "${CMAKE_SOURCE_DIR}")
     target_link_libraries(${name} PUBLIC ${arg_DEPS} PRIVATE orlop_warnings)
+    orlop_precompiled(${name} "")
   else()
     add_library(${name} INTERFACE)
     target_include_directories(${name} INTERFACE "${CMAKE_SOURCE_DIR}")
@@ -30,6 +41,7 @@ function(orlop_executable name)
   add_executable(${name} ${arg_SOURCES})
   target_include_directories(${name} PRIVATE "${CMAKE_SOURCE_DIR}")
   target_link_libraries(${name} PRIVATE ${arg_DEPS} orlop_warnings)
+  orlop_precompiled(${name} "")
 endfunction()
 
 function(orlop_plugin name)
@@ -45,6 +57,7 @@ function(orlop_plugin name)
     LINK_DEPENDS "${CMAKE_SOURCE_DIR}/sdk/plugin.version")
   target_include_directories(${name} PRIVATE "${CMAKE_SOURCE_DIR}")
   target_link_libraries(${name} PRIVATE ${arg_DEPS} orlop_warnings orlop_sdk)
+  orlop_precompiled(${name} "")
   target_link_options(${name} PRIVATE "-Wl,--version-script=${CMAKE_SOURCE_DIR}/sdk/plugin.version")
 endfunction()
 
@@ -53,6 +66,7 @@ function(orlop_test name)
   add_executable(${name} ${arg_SOURCES})
   target_include_directories(${name} PRIVATE "${CMAKE_SOURCE_DIR}")
   target_link_libraries(${name} PRIVATE ${arg_DEPS} orlop_warnings GTest::gmock GTest::gtest_main)
+  orlop_precompiled(${name} "_test")
   if(arg_ROOT)
     list(APPEND arg_LABELS root)
   endif()
