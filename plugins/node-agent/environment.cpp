@@ -166,7 +166,7 @@ std::string joined(const std::vector<std::string>& several, const std::string& o
 }
 
 // A value in double quotes, with the escapes of Go's %q.
-std::string quoted(const std::string& value) {
+std::string in_quotes(const std::string& value) {
   std::string out = "\"";
   for (const char c : value) {
     switch (c) {
@@ -226,7 +226,7 @@ std::optional<std::string> field_value(const EnvironmentInputs& inputs, const st
       std::string out;
       const std::map<std::string, std::string> sorted(entries->begin(), entries->end());
       for (const auto& [key, value] : sorted) {
-        out += (out.empty() ? "" : "\n") + key + "=" + quoted(value);
+        out += (out.empty() ? "" : "\n") + key + "=" + in_quotes(value);
       }
       return out;
     }

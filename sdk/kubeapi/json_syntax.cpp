@@ -6,7 +6,7 @@
 namespace orlop::kube {
 namespace {
 
-std::string quoted(char c) {
+std::string in_quotes(char c) {
   switch (c) {
     case '\'':
       return "'\\''";
@@ -42,7 +42,7 @@ class Scanner {
  private:
   bool wrong(std::string_view context) {
     message_ = at_ >= json_.size() ? std::string("unexpected end of JSON input")
-                                   : "invalid character " + quoted(json_[at_]) + " " + std::string(context);
+                                   : "invalid character " + in_quotes(json_[at_]) + " " + std::string(context);
     return false;
   }
 
@@ -59,7 +59,7 @@ class Scanner {
     for (size_t i = 1; i < word.size(); ++i) {
       ++at_;
       if (at_ >= json_.size() || json_[at_] != word[i]) {
-        return wrong("in literal " + std::string(word) + " (expecting " + quoted(word[i]) + ")");
+        return wrong("in literal " + std::string(word) + " (expecting " + in_quotes(word[i]) + ")");
       }
     }
     ++at_;

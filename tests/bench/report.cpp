@@ -20,7 +20,7 @@ std::string shown(double value, const std::string& unit) {
   return fmt::format("{:.{}f} {}", value, value >= 100 ? 0 : value >= 10 ? 1 : 2, unit);
 }
 
-std::string quoted(const std::string& text) {
+std::string in_quotes(const std::string& text) {
   std::string out = "\"";
   for (const char letter : text) {
     if (letter == '"' || letter == '\\') {
@@ -96,12 +96,12 @@ std::string Report::table() const {
 
 std::string Report::json() const {
   std::string out = "{\"targets\":[";
-  for (std::size_t i = 0; i < targets_.size(); ++i) out += (i > 0 ? "," : "") + quoted(targets_[i]);
+  for (std::size_t i = 0; i < targets_.size(); ++i) out += (i > 0 ? "," : "") + in_quotes(targets_[i]);
   out += "],\n\"rows\":[";
   for (std::size_t i = 0; i < rows_.size(); ++i) {
     const Row& row = rows_[i];
-    out += fmt::format("{}\n{{\"key\":{},\"label\":{},\"unit\":{},\"values\":[", i > 0 ? "," : "", quoted(row.key),
-                       quoted(row.label), quoted(row.unit));
+    out += fmt::format("{}\n{{\"key\":{},\"label\":{},\"unit\":{},\"values\":[", i > 0 ? "," : "", in_quotes(row.key),
+                       in_quotes(row.label), in_quotes(row.unit));
     for (std::size_t target = 0; target < targets_.size(); ++target) {
       if (target > 0) out += ',';
       out += row.values[target].empty() ? "null" : fmt::format("{:.4f}", median(row.values[target]));
@@ -109,7 +109,7 @@ std::string Report::json() const {
     out += "]}";
   }
   out += "],\n\"notes\":[";
-  for (std::size_t i = 0; i < notes_.size(); ++i) out += (i > 0 ? "," : "") + quoted(notes_[i]);
+  for (std::size_t i = 0; i < notes_.size(); ++i) out += (i > 0 ? "," : "") + in_quotes(notes_[i]);
   return out + "]}\n";
 }
 

@@ -74,7 +74,7 @@ std::string key_of(std::string_view name_space, std::string_view name) {
   return key;
 }
 
-std::string quoted(const std::vector<std::string>& items) {
+std::string in_quotes(const std::vector<std::string>& items) {
   std::string out = "[";
   for (const std::string& item : items) out += (out.size() > 1 ? ", \"" : "\"") + item + "\"";
   return out + "]";
@@ -124,10 +124,10 @@ bool covers(const std::vector<Rule>& held, const std::vector<Rule>& wanted, std:
 }
 
 std::string describe(const Rule& rule) {
-  if (!rule.urls.empty()) return "{NonResourceURLs:" + quoted(rule.urls) + ", Verbs:" + quoted(rule.verbs) + "}";
-  std::string out = "{APIGroups:" + quoted(rule.groups) + ", Resources:" + quoted(rule.resources);
-  if (!rule.names.empty()) out += ", ResourceNames:" + quoted(rule.names);
-  return out + ", Verbs:" + quoted(rule.verbs) + "}";
+  if (!rule.urls.empty()) return "{NonResourceURLs:" + in_quotes(rule.urls) + ", Verbs:" + in_quotes(rule.verbs) + "}";
+  std::string out = "{APIGroups:" + in_quotes(rule.groups) + ", Resources:" + in_quotes(rule.resources);
+  if (!rule.names.empty()) out += ", ResourceNames:" + in_quotes(rule.names);
+  return out + ", Verbs:" + in_quotes(rule.verbs) + "}";
 }
 
 void Authorizer::Policy::index() {

@@ -39,13 +39,13 @@ constexpr kube::Kind metrics_kind(std::string_view kind, std::string_view list_k
           false};
 }
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   return "\"" + std::string(text) + "\"";
 }
 
 std::string list(std::span<const std::string_view> items) {
   std::string out = "[";
-  for (std::string_view item : items) out += (out.size() > 1 ? "," : "") + quoted(item);
+  for (std::string_view item : items) out += (out.size() > 1 ? "," : "") + in_quotes(item);
   return out + "]";
 }
 
@@ -58,7 +58,7 @@ std::string verbs(kube::Verbs verbs) {
 }
 
 std::string response_kind(std::string_view group, std::string_view version, std::string_view kind) {
-  return "{\"group\":" + quoted(group) + ",\"version\":" + quoted(version) + ",\"kind\":" + quoted(kind) + "}";
+  return "{\"group\":" + in_quotes(group) + ",\"version\":" + in_quotes(version) + ",\"kind\":" + in_quotes(kind) + "}";
 }
 
 std::vector<kube::Kind> served() {
@@ -100,11 +100,12 @@ std::string group_version(std::string_view group, std::string_view version) {
 }
 
 std::string version_entry(const Group& group, std::string_view version) {
-  return "{\"groupVersion\":" + quoted(group_version(group.name, version)) + ",\"version\":" + quoted(version) + "}";
+  return "{\"groupVersion\":" + in_quotes(group_version(group.name, version)) + ",\"version\":" + in_quotes(version) +
+         "}";
 }
 
 std::string group_body(const Group& group) {
-  std::string out = "\"name\":" + quoted(group.name) + ",\"versions\":[";
+  std::string out = "\"name\":" + in_quotes(group.name) + ",\"versions\":[";
   bool first = true;
   for (std::string_view version : group.versions) {
     out += (first ? "" : ",") + version_entry(group, version);
@@ -114,36 +115,36 @@ std::string group_body(const Group& group) {
 }
 
 std::string plain_resource(const kube::Kind& kind) {
-  std::string out = "{\"name\":" + quoted(kind.plural) + ",\"singularName\":" + quoted(kind.singular) +
-                    ",\"namespaced\":" + (kind.namespaced ? "true" : "false") + ",\"kind\":" + quoted(kind.kind) +
+  std::string out = "{\"name\":" + in_quotes(kind.plural) + ",\"singularName\":" + in_quotes(kind.singular) +
+                    ",\"namespaced\":" + (kind.namespaced ? "true" : "false") + ",\"kind\":" + in_quotes(kind.kind) +
                     ",\"verbs\":" + verbs(kind.verbs);
   if (!kind.short_names.empty()) out += ",\"shortNames\":" + list(kind.short_names);
   if (!kind.categories.empty()) out += ",\"categories\":" + list(kind.categories);
-  if (kind.persistent) out += ",\"storageVersionHash\":" + quoted(auth::base64(auth::sha256(kind.id).substr(0, 8)));
+  if (kind.persistent) out += ",\"storageVersionHash\":" + in_quotes(auth::base64(auth::sha256(kind.id).substr(0, 8)));
   out += "}";
   for (const kube::Subresource& sub : kind.subresources) {
     out += ",{\"name\":\"" + std::string(kind.plural) + "/" + std::string(sub.name) +
            "\",\"singularName\":\"\",\"namespaced\":" + (kind.namespaced ? "true" : "false");
     if (sub.group != kind.group || sub.version != kind.version) {
-      out += ",\"group\":" + quoted(sub.group) + ",\"version\":" + quoted(sub.version);
+      out += ",\"group\":" + in_quotes(sub.group) + ",\"version\":" + in_quotes(sub.version);
     }
-    out += ",\"kind\":" + quoted(sub.kind) + ",\"verbs\":" + verbs(sub.verbs) + "}";
+    out += ",\"kind\":" + in_quotes(sub.kind) + ",\"verbs\":" + verbs(sub.verbs) + "}";
   }
   return out;
 }
 
 std::string aggregated_resource(const kube::Kind& kind) {
-  std::string out = "{\"resource\":" + quoted(kind.plural) +
+  std::string out = "{\"resource\":" + in_quotes(kind.plural) +
                     ",\"responseKind\":" + response_kind(kind.group, kind.version, kind.kind) +
                     ",\"scope\":" + (kind.namespaced ? "\"Namespaced\"" : "\"Cluster\"") +
-                    ",\"singularResource\":" + quoted(kind.singular) + ",\"verbs\":" + verbs(kind.verbs);
+                    ",\"singularResource\":" + in_quotes(kind.singular) + ",\"verbs\":" + verbs(kind.verbs);
   if (!kind.short_names.empty()) out += ",\"shortNames\":" + list(kind.short_names);
   if (!kind.categories.empty()) out += ",\"categories\":" + list(kind.categories);
   if (!kind.subresources.empty()) {
     out += ",\"subresources\":[";
     bool first = true;
     for (const kube::Subresource& sub : kind.subresources) {
-      out += std::string(first ? "" : ",") + "{\"subresource\":" + quoted(sub.name) +
+      out += std::string(first ? "" : ",") + "{\"subresource\":" + in_quotes(sub.name) +
              ",\"responseKind\":" + response_kind(sub.group, sub.version, sub.kind) + ",\"verbs\":" + verbs(sub.verbs) +
              "}";
       first = false;
@@ -155,7 +156,7 @@ std::string aggregated_resource(const kube::Kind& kind) {
 
 std::string aggregated_group(const Group& group, const std::vector<kube::Kind>& kinds) {
   std::string out = "{\"metadata\":{";
-  if (!group.name.empty()) out += "\"name\":" + quoted(group.name) + ",";
+  if (!group.name.empty()) out += "\"name\":" + in_quotes(group.name) + ",";
   out += "\"creationTimestamp\":null},\"versions\":[";
   // The preferred version comes first.
   std::vector<std::string_view> versions = {group.preferred};
@@ -164,7 +165,7 @@ std::string aggregated_group(const Group& group, const std::vector<kube::Kind>& 
   }
   bool first = true;
   for (std::string_view version : versions) {
-    out += std::string(first ? "" : ",") + "{\"version\":" + quoted(version) + ",\"resources\":[";
+    out += std::string(first ? "" : ",") + "{\"version\":" + in_quotes(version) + ",\"resources\":[";
     first = false;
     bool first_resource = true;
     for (const kube::Kind& kind : kinds) {
@@ -199,7 +200,8 @@ Documents::Documents() {
     for (std::string_view version : group.versions) {
       std::string name = group_version(group.name, version);
       std::string& out = resources_[name];
-      out = "{\"kind\":\"APIResourceList\",\"apiVersion\":\"v1\",\"groupVersion\":" + quoted(name) + ",\"resources\":[";
+      out = "{\"kind\":\"APIResourceList\",\"apiVersion\":\"v1\",\"groupVersion\":" + in_quotes(name) +
+            ",\"resources\":[";
       bool first = true;
       for (const kube::Kind& kind : kinds) {
         if (kind.group != group.name || kind.version != version) continue;
@@ -227,7 +229,7 @@ std::string Documents::api_versions(std::string_view server_address) const {
   return "{\"kind\":\"APIVersions\",\"versions\":[\"v1\"],\"serverAddressByClientCIDRs\":[{\"clientCIDR\":\"0.0.0.0/"
          "0\","
          "\"serverAddress\":" +
-         quoted(server_address) + "}]}\n";
+         in_quotes(server_address) + "}]}\n";
 }
 
 const std::string* Documents::group(std::string_view name) const {

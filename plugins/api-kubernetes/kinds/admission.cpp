@@ -75,7 +75,8 @@ Status admit_defaults(const kube::Kind& kind, const ObjectReader& reader, google
 Status check_delete(const kube::Kind& kind, std::string_view name) {
   if (kind.id != "namespaces") return Status::ok();
   if (name != "default" && name != "kube-system" && name != "kube-public") return Status::ok();
-  return {Code::kForbidden, fmt::format("namespaces {} is forbidden: this namespace may not be deleted", quoted(name))};
+  return {Code::kForbidden,
+          fmt::format("namespaces {} is forbidden: this namespace may not be deleted", in_quotes(name))};
 }
 
 Status check_namespace(const ObjectReader& reader, std::string_view name_space, const kube::Kind& kind,
@@ -84,7 +85,7 @@ Status check_namespace(const ObjectReader& reader, std::string_view name_space, 
   ORLOP_ASSIGN(auto stored, reader.get("namespaces", "", name_space));
   corev1::Namespace space;
   if (!stored || !parse(*stored, &space))
-    return {Code::kNotFound, fmt::format("namespaces {} not found", quoted(name_space))};
+    return {Code::kNotFound, fmt::format("namespaces {} not found", in_quotes(name_space))};
   const bool terminating = space.status().phase() == "Terminating" || space.metadata().has_deletiontimestamp();
   if (!terminating) return Status::ok();
   // What a controller needs to see that the namespace ends may still be written.
@@ -92,7 +93,7 @@ Status check_namespace(const ObjectReader& reader, std::string_view name_space, 
   return Status(
       Code::kForbidden,
       fmt::format("{} {} is forbidden: unable to create new content in namespace {} because it is being terminated",
-                  kind.id, quoted(name), name_space),
+                  kind.id, in_quotes(name), name_space),
       {Cause{"NamespaceTerminating", fmt::format("namespace {} is being terminated", name_space),
              "metadata.namespace"}});
 }

@@ -104,10 +104,11 @@ template <typename Binding>
 void validate_binding_update(const Message& object, const Message& current, std::string_view, FieldErrors* errors) {
   const auto& role = as<Binding>(object).roleref();
   if (!same_message(role, as<Binding>(current).roleref())) {
-    errors->invalid(FieldPath("roleRef"),
-                    ShownValue::raw(fmt::format("rbac.RoleRef{{APIGroup:{}, Kind:{}, Name:{}}}",
-                                                quoted(role.apigroup()), quoted(role.kind()), quoted(role.name()))),
-                    "cannot change roleRef");
+    errors->invalid(
+        FieldPath("roleRef"),
+        ShownValue::raw(fmt::format("rbac.RoleRef{{APIGroup:{}, Kind:{}, Name:{}}}", in_quotes(role.apigroup()),
+                                    in_quotes(role.kind()), in_quotes(role.name()))),
+        "cannot change roleRef");
   }
 }
 

@@ -168,8 +168,8 @@ void node_validate(const Message& object, FieldErrors* errors) {
     }
     for (int j = 0; j < i; ++j) {
       if (spec.taints(j).key() == taint.key() && spec.taints(j).effect() == taint.effect()) {
-        errors->duplicate(at, ShownValue::raw(fmt::format("core.Taint{{Key:{}, Effect:{}}}", quoted(taint.key()),
-                                                          quoted(taint.effect()))));
+        errors->duplicate(at, ShownValue::raw(fmt::format("core.Taint{{Key:{}, Effect:{}}}", in_quotes(taint.key()),
+                                                          in_quotes(taint.effect()))));
         break;
       }
     }

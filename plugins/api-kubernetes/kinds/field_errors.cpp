@@ -65,7 +65,7 @@ void FieldErrors::not_supported(const FieldPath& path, const ShownValue& value,
   std::string list;
   for (auto candidate : supported) {
     if (!list.empty()) list += ", ";
-    list += quoted(candidate);
+    list += in_quotes(candidate);
   }
   add("FieldValueNotSupported", path, fmt::format("Unsupported value: {}: supported values: {}", value.text, list));
 }
@@ -88,7 +88,7 @@ Status FieldErrors::status(std::string_view group, std::string_view kind, std::s
   }
   const std::string all = texts.size() == 1 ? texts.front() : "[" + joined(texts, ", ") + "]";
   const std::string qualified = group.empty() ? std::string(kind) : fmt::format("{}.{}", kind, group);
-  return {Code::kInvalid, fmt::format("{} {} is invalid: {}", qualified, quoted(name), all), causes_};
+  return {Code::kInvalid, fmt::format("{} {} is invalid: {}", qualified, in_quotes(name), all), causes_};
 }
 
 }  // namespace orlop::apikube

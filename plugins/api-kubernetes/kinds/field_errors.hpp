@@ -51,10 +51,10 @@ class FieldPath {
 // A value as a message shows it: strings quoted, numbers and booleans plain, anything else as the caller words it.
 struct ShownValue {
   std::string text;
-  ShownValue(std::string_view value) : text(quoted(value)) {}    // NOLINT: implicit by intent
-  ShownValue(const std::string& value) : text(quoted(value)) {}  // NOLINT: implicit by intent
-  ShownValue(const char* value) : text(quoted(value)) {}         // NOLINT: implicit by intent
-  ShownValue(bool value) : text(value ? "true" : "false") {}     // NOLINT: implicit by intent
+  ShownValue(std::string_view value) : text(in_quotes(value)) {}    // NOLINT: implicit by intent
+  ShownValue(const std::string& value) : text(in_quotes(value)) {}  // NOLINT: implicit by intent
+  ShownValue(const char* value) : text(in_quotes(value)) {}         // NOLINT: implicit by intent
+  ShownValue(bool value) : text(value ? "true" : "false") {}        // NOLINT: implicit by intent
   template <std::integral T>
   requires(!std::same_as<T, bool>) ShownValue(T value) : text(std::to_string(value)) {}  // NOLINT: implicit by intent
   static ShownValue raw(std::string text) {

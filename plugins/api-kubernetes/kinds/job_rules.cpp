@@ -145,14 +145,14 @@ std::string indexes_fault(std::string_view text, int32_t completions, int64_t& t
     if (dash != part.rfind('-')) {
       return fmt::format(
           "the fragment {} violates the requirement that an index interval can have at most two parts separated by '-'",
-          quoted(part));
+          in_quotes(part));
     }
     int32_t bounds[2] = {};
     for (int i = 0; i < (dash == std::string_view::npos ? 1 : 2); ++i) {
       const std::string_view number = i == 0 ? part.substr(0, dash) : part.substr(dash + 1);
       const auto value = whole_number(number);
-      if (!value) return "cannot convert string to integer for index: " + quoted(number);
-      if (*value >= completions) return "too large index: " + quoted(number);
+      if (!value) return "cannot convert string to integer for index: " + in_quotes(number);
+      if (*value >= completions) return "too large index: " + in_quotes(number);
       bounds[i] = *value;
     }
     if (dash == std::string_view::npos) {

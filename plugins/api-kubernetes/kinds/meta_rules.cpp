@@ -109,7 +109,7 @@ std::string shown_map(const google::protobuf::Map<std::string, std::string>& map
   std::string text = "map[string]string{";
   for (const auto& [key, value] : sorted) {
     if (text.back() != '{') text += ", ";
-    text += fmt::format("{}:{}", quoted(key), quoted(value));
+    text += fmt::format("{}:{}", in_quotes(key), in_quotes(value));
   }
   return text + "}";
 }
@@ -163,7 +163,7 @@ void validate_meta_update(const metav1::ObjectMeta& meta, const metav1::ObjectMe
     std::vector<std::string> added;
     for (const auto& finalizer : meta.finalizers()) {
       const auto& known = current.finalizers();
-      if (std::find(known.begin(), known.end(), finalizer) == known.end()) added.push_back(quoted(finalizer));
+      if (std::find(known.begin(), known.end(), finalizer) == known.end()) added.push_back(in_quotes(finalizer));
     }
     if (!added.empty()) {
       errors->forbidden(
@@ -244,9 +244,10 @@ ShownValue shown_selector(const metav1::LabelSelector& selector) {
     std::vector<std::string> parts;
     for (const auto& expression : selector.matchexpressions()) {
       std::vector<std::string> values;
-      for (const auto& value : expression.values()) values.push_back(quoted(value));
+      for (const auto& value : expression.values()) values.push_back(in_quotes(value));
       parts.push_back(fmt::format("v1.LabelSelectorRequirement{{Key:{}, Operator:{}, Values:[]string{{{}}}}}",
-                                  quoted(expression.key()), quoted(expression.operator_()), joined(values, ", ")));
+                                  in_quotes(expression.key()), in_quotes(expression.operator_()),
+                                  joined(values, ", ")));
     }
     expressions = fmt::format("[]v1.LabelSelectorRequirement{{{}}}", joined(parts, ", "));
   }

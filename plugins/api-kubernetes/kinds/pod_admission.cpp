@@ -21,7 +21,7 @@ constexpr int64_t kTokenSeconds = 3600 + 7;  // the odd seconds tell these token
 constexpr int64_t kTolerationSeconds = 300;
 
 Status forbidden(const corev1::Pod& pod, std::string_view why) {
-  return {Code::kForbidden, fmt::format("pods {} is forbidden: {}", quoted(pod.metadata().name()), why)};
+  return {Code::kForbidden, fmt::format("pods {} is forbidden: {}", in_quotes(pod.metadata().name()), why)};
 }
 
 corev1::Volume token_volume(const std::string& name, const std::string& root_ca_configmap) {
@@ -84,7 +84,7 @@ Status admit_service_account(corev1::Pod* pod, std::string_view name_space, cons
   corev1::ServiceAccount account;
   if (!stored || !account.ParseFromString(*stored)) {
     return forbidden(*pod, fmt::format("error looking up service account {}/{}: serviceaccount {} not found",
-                                       name_space, name, quoted(name)));
+                                       name_space, name, in_quotes(name)));
   }
   bool automount = true;
   if (spec->has_automountserviceaccounttoken()) {
@@ -187,7 +187,7 @@ Status admit_runtime_class(corev1::Pod* pod, const ObjectReader& reader) {
   ORLOP_ASSIGN(auto stored, reader.get("runtimeclasses.node.k8s.io", "", spec->runtimeclassname()));
   nodev1::RuntimeClass runtime;
   if (!stored || !runtime.ParseFromString(*stored)) {
-    return forbidden(*pod, fmt::format("pod rejected: RuntimeClass {} not found", quoted(spec->runtimeclassname())));
+    return forbidden(*pod, fmt::format("pod rejected: RuntimeClass {} not found", in_quotes(spec->runtimeclassname())));
   }
   if (!spec->overhead().empty() && !same_resources(spec->overhead(), runtime.overhead().podfixed())) {
     return forbidden(*pod, runtime.overhead().podfixed().empty()

@@ -135,9 +135,9 @@ void check_ephemeral(const corev1::PodSpec& spec, const corev1::PodSpec& current
     const auto found = std::find_if(spec.ephemeralcontainers().begin(), spec.ephemeralcontainers().end(),
                                     [&](const auto& now) { return now.ephemeralcontainercommon().name() == name; });
     if (found == spec.ephemeralcontainers().end()) {
-      errors->forbidden(path, fmt::format("existing ephemeral containers {} may not be removed\n", quoted(name)));
+      errors->forbidden(path, fmt::format("existing ephemeral containers {} may not be removed\n", in_quotes(name)));
     } else if (!same_message(*found, before)) {
-      errors->forbidden(path, fmt::format("existing ephemeral containers {} may not be changed\n", quoted(name)));
+      errors->forbidden(path, fmt::format("existing ephemeral containers {} may not be changed\n", in_quotes(name)));
     }
   }
 }

@@ -42,7 +42,7 @@ void validate_searches(const corev1::PodDNSConfig& dns, const FieldPath& path, F
   std::string all;
   for (const std::string& search : searches) {
     characters += search.size();
-    all += (all.empty() ? "" : ",") + quoted(search);
+    all += (all.empty() ? "" : ",") + in_quotes(search);
   }
   if (characters > kCharactersMax) {
     errors->invalid(path, ShownValue::raw("[" + all + "]"),

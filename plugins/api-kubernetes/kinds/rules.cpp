@@ -67,7 +67,7 @@ class Rules final : public KindRules {
       current = found->second->New(&arena);
       if (!current->ParseFromString(request.current)) {
         return Status(Code::kInternal,
-                      fmt::format("what is stored of {} {} cannot be read", request.kind->id, quoted(request.name)));
+                      fmt::format("what is stored of {} {} cannot be read", request.kind->id, in_quotes(request.name)));
       }
     }
     if (request.operation != Operation::kDelete && !object->ParseFromString(request.value)) {

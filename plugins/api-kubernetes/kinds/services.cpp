@@ -43,18 +43,19 @@ bool wants_node_ports(const corev1::Service& service) {
 }
 
 ShownValue shown_ips(const std::string& ip) {
-  return ShownValue::raw(fmt::format("[]string{{{}}}", quoted(ip)));
+  return ShownValue::raw(fmt::format("[]string{{{}}}", in_quotes(ip)));
 }
 
 std::string shown_target(const k8s::io::apimachinery::pkg::util::intstr::IntOrString& port) {
   return fmt::format("intstr.IntOrString{{Type:{}, IntVal:{}, StrVal:{}}}", port.type(), port.intval(),
-                     quoted(port.strval()));
+                     in_quotes(port.strval()));
 }
 
 ShownValue shown_port(const corev1::ServicePort& port) {
   return ShownValue::raw(fmt::format(
       "core.ServicePort{{Name:{}, Protocol:{}, AppProtocol:(*string)(nil), Port:{}, TargetPort:{}, NodePort:{}}}",
-      quoted(port.name()), quoted(port.protocol()), port.port(), shown_target(port.targetport()), port.nodeport()));
+      in_quotes(port.name()), in_quotes(port.protocol()), port.port(), shown_target(port.targetport()),
+      port.nodeport()));
 }
 
 void validate_port(const corev1::Service& service, const corev1::ServicePort& port, bool name_required,

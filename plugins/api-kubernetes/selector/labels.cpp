@@ -107,7 +107,7 @@ Status bad(std::string message) {
 Status check_key(std::string_view key) {
   auto faults = qualified_name_faults(key);
   if (faults.empty()) return Status::ok();
-  return bad(fmt::format("<nil>: Invalid value: {}: {}", quoted(key), joined(faults, "; ")));
+  return bad(fmt::format("<nil>: Invalid value: {}: {}", in_quotes(key), joined(faults, "; ")));
 }
 
 // What may follow from one requirement; the words are those of labels.NewRequirement.
@@ -118,12 +118,13 @@ Status check_requirement(const LabelRequirement& requirement) {
   for (size_t i = 0; i < requirement.values.size(); ++i) {
     const auto& value = requirement.values[i];
     if (compares && !parse_integer(value)) {
-      errors.push_back(fmt::format(
-          "values[{}]: Invalid value: {}: for 'Gt', 'Lt' operators, the value must be an integer", i, quoted(value)));
+      errors.push_back(
+          fmt::format("values[{}]: Invalid value: {}: for 'Gt', 'Lt' operators, the value must be an integer", i,
+                      in_quotes(value)));
     }
     auto faults = label_value_faults(value);
     if (!faults.empty()) {
-      errors.push_back(fmt::format("values[{}][{}]: Invalid value: {}: {}", i, requirement.key, quoted(value),
+      errors.push_back(fmt::format("values[{}][{}]: Invalid value: {}: {}", i, requirement.key, in_quotes(value),
                                    joined(faults, "; ")));
     }
   }

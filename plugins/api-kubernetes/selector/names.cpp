@@ -253,7 +253,7 @@ Faults path_segment_faults(std::string_view value) {
   return faults;
 }
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   std::string out = "\"";
   for (char c : text) {
     switch (c) {

@@ -36,7 +36,7 @@ Faults path_segment_faults(std::string_view value);
 Faults in_range_faults(int64_t value, int64_t low, int64_t high);
 
 // As Go's strconv.Quote: double quotes, escapes for what is not printable.
-std::string quoted(std::string_view text);
+std::string in_quotes(std::string_view text);
 // `separator` between the parts.
 std::string joined(const std::vector<std::string>& parts, std::string_view separator);
 

@@ -40,7 +40,7 @@ TEST(Names, Ports) {
 }
 
 TEST(Names, Quoted) {
-  EXPECT_EQ(quoted("a\"b\n\x01"), "\"a\\\"b\\n\\x01\"");
+  EXPECT_EQ(in_quotes("a\"b\n\x01"), "\"a\\\"b\\n\\x01\"");
 }
 
 }  // namespace

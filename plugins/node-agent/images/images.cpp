@@ -54,7 +54,7 @@ std::string join(const std::vector<std::string>& names) {
   return out;
 }
 
-std::string quoted(const std::string& text) {
+std::string in_quotes(const std::string& text) {
   return "\"" + text + "\"";
 }
 
@@ -71,19 +71,19 @@ Result<ImageState> Images::ensure(const ObjectKey& key, const kube::Pod& pod, co
   const auto name = parse_image_name(image);
   if (!name) {
     return refused(pod, container, "InvalidImageName",
-                   "Failed to apply default image tag " + quoted(image) + ": couldn't parse image name " +
-                       quoted(image) + ": " + name.message(),
+                   "Failed to apply default image tag " + in_quotes(image) + ": couldn't parse image name " +
+                       in_quotes(image) + ": " + name.message(),
                    "InspectFailed", now);
   }
   const auto present = look(image);
   if (!present) {
     return refused(pod, container, "ImageInspectError",
-                   "Failed to inspect image " + quoted(image) + ": " + present.message(), "InspectFailed", now);
+                   "Failed to inspect image " + in_quotes(image) + ": " + present.message(), "InspectFailed", now);
   }
   const bool is_here = !present->reference.empty();
   if (!is_here && policy == "Never") {
     return refused(pod, container, "ErrImageNeverPull",
-                   "Container image " + quoted(image) + " is not present with pull policy of Never",
+                   "Container image " + in_quotes(image) + " is not present with pull policy of Never",
                    "ErrImageNeverPull", now);
   }
   ImageState here;
@@ -100,7 +100,7 @@ Result<ImageState> Images::ensure(const ObjectKey& key, const kube::Pod& pod, co
       tell_pulled(pod, container, attempt, present->size_bytes);
     } else {
       events_.about(pod, EventType::kNormal, "Pulled",
-                    "Container image " + quoted(image) + " already present on machine");
+                    "Container image " + in_quotes(image) + " already present on machine");
     }
     return here;
   }
@@ -109,8 +109,9 @@ Result<ImageState> Images::ensure(const ObjectKey& key, const kube::Pod& pod, co
     lock.unlock();
     if (!is_here || !attempt.unreachable) return failed(pod, container, attempt, now);
     // The registry cannot be asked whether there is a newer one: what is here serves.
-    events_.about(pod, EventType::kWarning, "RegistryUnreachable",
-                  "The registry of image " + quoted(image) + " cannot be reached; the image on this machine is used");
+    events_.about(
+        pod, EventType::kWarning, "RegistryUnreachable",
+        "The registry of image " + in_quotes(image) + " cannot be reached; the image on this machine is used");
     return here;
   }
   lock.unlock();
@@ -140,14 +141,15 @@ ImageState Images::failed(const kube::Pod& pod, const Container& container, Atte
     state.waiting = {"ErrImagePull", attempt.error};
     state.again_at_ns = std::min(attempt.again_at_ns, attempt.ended_ns + kErrorShownNs);
     if (!attempt.told_once) {
-      events_.about(pod, EventType::kWarning, "Failed", "Failed to pull image " + quoted(image) + ": " + attempt.error);
+      events_.about(pod, EventType::kWarning, "Failed",
+                    "Failed to pull image " + in_quotes(image) + ": " + attempt.error);
       events_.about(pod, EventType::kWarning, "Failed", "Error: ErrImagePull");
       const std::lock_guard lock(mutex_);
       attempts_[key].told_once = true;
     }
     return state;
   }
-  const std::string message = "Back-off pulling image " + quoted(image);
+  const std::string message = "Back-off pulling image " + in_quotes(image);
   state.waiting = {"ImagePullBackOff", message + ": ErrImagePull: " + attempt.error};
   if (may_tell(key, now)) {
     events_.about(pod, EventType::kNormal, "BackOff", message);
@@ -174,7 +176,7 @@ Result<ImageState> Images::pull(const ObjectKey& key, const kube::Pod& pod, cons
                   "Unable to retrieve some image pull secrets (" + join(credentials->missing) +
                       "); attempting to pull the image may not succeed.");
   }
-  events_.about(pod, EventType::kNormal, "Pulling", "Pulling image " + quoted(container.image()));
+  events_.about(pod, EventType::kNormal, "Pulling", "Pulling image " + in_quotes(container.image()));
   const AttemptKey attempt_key{pod.metadata().uid(), container.image()};
   std::string pull_key = container.image();
   if (credentials) {
@@ -208,8 +210,8 @@ Result<ImageState> Images::pull(const ObjectKey& key, const kube::Pod& pod, cons
 void Images::tell_pulled(const kube::Pod& pod, const Container& container, const Attempt& attempt,
                          uint64_t size_bytes) {
   events_.about(pod, EventType::kNormal, "Pulled",
-                "Successfully pulled image " + quoted(container.image()) + " in " + short_text(attempt.pull_ms) + " (" +
-                    short_text((attempt.ended_ns - attempt.asked_ns) / 1'000'000) +
+                "Successfully pulled image " + in_quotes(container.image()) + " in " + short_text(attempt.pull_ms) +
+                    " (" + short_text((attempt.ended_ns - attempt.asked_ns) / 1'000'000) +
                     " including waiting). Image size: " + std::to_string(size_bytes) + " bytes.");
 }
 
