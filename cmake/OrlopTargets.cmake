@@ -9,6 +9,9 @@
 
 include(GoogleTest)
 
+# A test's own code is not optimised: what it tests is. A quarter of a build went there.
+set(ORLOP_TEST_OPTIONS $<$<CONFIG:Release>:-O0>)
+
 # Which header of sdk/precompiled the targets of a folder and of those below it take: standard or kubernetes.
 set(ORLOP_PRECOMPILED standard)
 
@@ -66,6 +69,7 @@ function(orlop_test name)
   add_executable(${name} ${arg_SOURCES})
   target_include_directories(${name} PRIVATE "${CMAKE_SOURCE_DIR}")
   target_link_libraries(${name} PRIVATE ${arg_DEPS} orlop_warnings GTest::gmock GTest::gtest_main)
+  target_compile_options(${name} PRIVATE ${ORLOP_TEST_OPTIONS})
   orlop_precompiled(${name} "_test")
   if(arg_ROOT)
     list(APPEND arg_LABELS root)
