@@ -93,6 +93,8 @@ Result<ImageState> Images::ensure(const ObjectKey& key, const kube::Pod& pod, co
   const AttemptKey attempt_key{pod.metadata().uid(), image};
   const auto found = attempts_.find(attempt_key);
   const Attempt attempt = found == attempts_.end() ? Attempt() : found->second;
+  // The runtime lists an image a moment before it says that the pull has ended: the pull's own end counts.
+  if (attempt.state == Attempt::State::kWaiting) return ImageState();
   if (is_here && (policy != "Always" || attempt.state == Attempt::State::kPulled)) {
     attempts_.erase(attempt_key);
     lock.unlock();
@@ -104,7 +106,6 @@ Result<ImageState> Images::ensure(const ObjectKey& key, const kube::Pod& pod, co
     }
     return here;
   }
-  if (attempt.state == Attempt::State::kWaiting) return ImageState();
   if (attempt.state == Attempt::State::kFailed && now < attempt.again_at_ns) {
     lock.unlock();
     if (!is_here || !attempt.unreachable) return failed(pod, container, attempt, now);

@@ -125,6 +125,17 @@ TEST_F(ImagesTest, AbsentIsPulledOnceForAllAndTold) {
   EXPECT_THAT(pulls_, IsEmpty());
 }
 
+TEST_F(ImagesTest, AnImageSeenBeforeItsPullEndedIsStillPulled) {
+  EXPECT_EQ(ensure("p", "web").phase, Phase::kPulling);
+  here_ = {"web"};
+  EXPECT_EQ(ensure("p", "web").phase, Phase::kPulling);
+  kernel_.advance(1s);
+  ends_well();
+  EXPECT_EQ(ensure("p", "web").phase, Phase::kPresent);
+  EXPECT_THAT(events(), Contains("Pulled: Successfully pulled image \"web\" in 1s (1s including waiting). Image "
+                                 "size: 42 bytes."));
+}
+
 TEST_F(ImagesTest, AlwaysAsksTheRegistryForEachStart) {
   here_ = {"web"};
   EXPECT_EQ(ensure("p", "web", "Always").phase, Phase::kPulling);
