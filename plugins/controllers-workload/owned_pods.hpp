@@ -10,6 +10,7 @@
 #include "orlop/kube/core_v1.hpp"
 #include "orlop/objects.hpp"
 #include "orlop/pods.hpp"
+#include "plugins/controllers-workload/while_unchanged.hpp"
 
 #include <functional>
 #include <optional>
@@ -56,17 +57,6 @@ struct PodOwner {
 // The pods that the owner controls, terminal and terminating ones too, after adoption and release. kConflict: a pod
 // changed meanwhile; come again.
 Result<std::vector<StoredPod>> claim_pods(const Objects<kube::Pod>& pods, const PodOwner& owner);
-
-// The owner as it was read: what follows from it is written only while it is still so.
-template <typename Owner>
-v1::Precondition unchanged(const Stored<Owner>& owner) {
-  v1::Precondition precondition;
-  precondition.mutable_key()->set_kind(std::string(kube::KindOf<Owner>::id));
-  precondition.mutable_key()->set_namespace_(owner.object.metadata().namespace_());
-  precondition.mutable_key()->set_name(owner.object.metadata().name());
-  precondition.set_revision(owner.revision);
-  return precondition;
-}
 
 // Creates the pods, a hundred to a transaction, all of a transaction or none; where one is refused (kForbidden), one by
 // one up to the first that is. `created` is told of each one's name.

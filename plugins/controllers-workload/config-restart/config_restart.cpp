@@ -177,7 +177,7 @@ Result<Outcome> ConfigRestartController<Workload>::keep(const ObjectKey& key, St
     ORLOP_TRY(object.kind == kConfigMaps ? config_maps_.note_seen(name_space, object.name, owner, snapshot)
                                          : secrets_.note_seen(name_space, object.name, owner, snapshot));
   }
-  ORLOP_TRY(remove_unused(workload.object, wanted.snapshots));
+  ORLOP_TRY(remove_unused(workload));
   return Outcome{};
 }
 
@@ -188,7 +188,7 @@ Result<Outcome> ConfigRestartController<Workload>::give_up(StoredWorkload worklo
   if (annotations.erase(kConfigAnnotation) > 0) {
     ORLOP_ASSIGN(workload, workloads_.update(workload));
   }
-  ORLOP_TRY(remove_unused(workload.object, {}));
+  ORLOP_TRY(remove_unused(workload));
   return Outcome{};
 }
 
@@ -210,15 +210,17 @@ Result<std::set<std::string>> ConfigRestartController<Workload>::named_by_histor
   return out;
 }
 
+// Whoever brings a snapshot back into use changes the workload (an undo), or makes a revision of the template that is
+// still the workload's. Both are ruled out when nothing used it after `workload` was read and that is still the same.
 template <typename Workload>
-Status ConfigRestartController<Workload>::remove_unused(const Workload& workload,
-                                                        const ConfigSnapshots& in_template) const {
-  const auto& metadata = workload.metadata();
-  ORLOP_ASSIGN(auto used, named_by_history(workload));
-  add_names(in_template, used);
-  const kube::OwnerReference owner = owner_of(workload);
-  ORLOP_TRY(config_maps_.remove_unused(metadata.namespace_(), owner, used));
-  return secrets_.remove_unused(metadata.namespace_(), owner, used);
+Status ConfigRestartController<Workload>::remove_unused(const StoredWorkload& workload) const {
+  const std::string& name_space = workload.object.metadata().namespace_();
+  ORLOP_ASSIGN(auto used, named_by_history(workload.object));
+  add_names(snapshots_of(workload.object.spec().template_()), used);
+  const kube::OwnerReference owner = owner_of(workload.object);
+  const v1::Precondition only_if = unchanged(workload);
+  ORLOP_TRY(config_maps_.remove_unused(name_space, owner, used, only_if));
+  return secrets_.remove_unused(name_space, owner, used, only_if);
 }
 
 template class ConfigRestartController<Deployment>;

@@ -54,7 +54,7 @@ class ConfigRestartController final : public Reconciler {
   Result<Outcome> give_up(StoredWorkload workload);
   // How long the change has to wait still; 0: not at all.
   int64_t settle(const ObjectKey& key, const std::string& text);
-  Status remove_unused(const Workload& workload, const ConfigSnapshots& in_template) const;
+  Status remove_unused(const StoredWorkload& workload) const;
   [[nodiscard]] Result<std::set<std::string>> named_by_history(const Workload& workload) const;
   static kube::OwnerReference owner_of(const Workload& workload);
 

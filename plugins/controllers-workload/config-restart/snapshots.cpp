@@ -2,6 +2,7 @@
 
 #include "orlop/names.hpp"
 #include "orlop/serialize.hpp"
+#include "plugins/controllers-workload/while_unchanged.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -146,7 +147,7 @@ Status Snapshots<T>::note_seen(const std::string& name_space, const std::string&
 
 template <typename T>
 Status Snapshots<T>::remove_unused(const std::string& name_space, const kube::OwnerReference& owner,
-                                   const std::set<std::string>& used) const {
+                                   const std::set<std::string>& used, const v1::Precondition& only_if) const {
   ORLOP_ASSIGN(const auto all, owned(name_space, owner));
   std::map<std::string, int64_t> seen_last;
   for (const auto& each : all) {
@@ -158,8 +159,7 @@ Status Snapshots<T>::remove_unused(const std::string& name_space, const kube::Ow
     const int64_t seen = seen_of(metadata);
     if (seen != 0 && seen == seen_last[annotation_of(metadata, kSourceAnnotation)]) continue;
     if (used.contains(metadata.name())) continue;
-    const Status removed = objects_.remove(name_space, metadata.name(), {}, metadata.uid());
-    if (!removed && removed.code() != Code::kNotFound) return removed;
+    ORLOP_TRY(remove_while(only_if, objects_, each.object));
   }
   return Status::ok();
 }

@@ -45,8 +45,9 @@ class Snapshots {
                    const std::string& latest) const;
 
   // Removes the owner's snapshots but for those that `used` names and, of each object, the one that was seen last.
+  // kConflict: `only_if` no longer holds; come again.
   Status remove_unused(const std::string& name_space, const kube::OwnerReference& owner,
-                       const std::set<std::string>& used) const;
+                       const std::set<std::string>& used, const v1::Precondition& only_if) const;
 
  private:
   struct Present {

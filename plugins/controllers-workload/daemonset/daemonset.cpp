@@ -12,9 +12,10 @@ namespace {
 constexpr size_t kBurst = 250;  // pods created or deleted in one reconcile, as upstream's BurstReplicas
 constexpr int64_t kSecondNs = 1'000'000'000;
 
-RevisionOwner revision_owner(const DaemonSet& set) {
-  return {&set.metadata(), &set.spec().selector(), &set.spec().template_(), controller_reference(set),
-          kPodRevisionLabel};
+RevisionOwner revision_owner(const Stored<DaemonSet>& stored) {
+  const DaemonSet& set = stored.object;
+  return {&set.metadata(),           &set.spec().selector(), &set.spec().template_(),
+          controller_reference(set), unchanged(stored),      kPodRevisionLabel};
 }
 
 std::string hash_of(const kube::ObjectMeta& metadata) {
@@ -118,7 +119,7 @@ Result<DaemonSetController::World> DaemonSetController::gather(StoredDaemonSet s
 }
 
 Status DaemonSetController::settle_revisions(World& world) {
-  const RevisionOwner owner = revision_owner(world.set.object);
+  const RevisionOwner owner = revision_owner(world.set);
   world.collisions = world.set.object.status().collisioncount();
   ORLOP_ASSIGN(world.revisions, history_.claim(owner));
   ORLOP_ASSIGN(const ControllerRevision present, history_.ensure(owner, world.revisions, world.collisions));

@@ -5,6 +5,7 @@
 #include "plugins/controllers-workload/deployment/history.hpp"
 #include "plugins/controllers-workload/deployment/status.hpp"
 #include "plugins/controllers-workload/ownership.hpp"
+#include "plugins/controllers-workload/while_unchanged.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -188,7 +189,9 @@ Status DeploymentController::create_newest(Rollout& rollout, int64_t revision) {
   const int32_t room = limits.recreate ? limits.replicas : limits.replicas + limits.max_surge - others;
   const int32_t replicas = std::max(0, std::min(room, limits.replicas));
   const ReplicaSet set = new_replica_set(deployment, replicas, limits, revision);
-  auto created = sets_.create(set);
+  // A version that is no longer the Deployment's may name a configuration that is gone already.
+  auto created = create_while(unchanged(rollout.deployment), sets_, set);
+  if (!created && created.code() == Code::kConflict) return created.status();
   if (!created && created.code() == Code::kAlreadyExists) {
     auto existing = sets_.get(set.metadata().namespace_(), set.metadata().name());
     if (!existing) return existing.status();
@@ -388,9 +391,7 @@ Status DeploymentController::clean_history(Rollout& rollout) {
   });
   const auto keep = static_cast<size_t>(deployment.spec().revisionhistorylimit());
   for (size_t i = 0; i + keep < idle.size(); ++i) {
-    const auto& metadata = idle[i]->object.metadata();
-    const Status removed = sets_.remove(metadata.namespace_(), metadata.name(), {}, metadata.uid());
-    if (!removed && removed.code() != Code::kNotFound) return removed;
+    ORLOP_TRY(remove_while(unchanged(rollout.deployment), sets_, idle[i]->object));
   }
   return Status::ok();
 }

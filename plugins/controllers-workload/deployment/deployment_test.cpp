@@ -396,5 +396,20 @@ TEST_F(DeploymentTest, CopiesItsAnnotationsButNotKubectlsNotes) {
   EXPECT_EQ(annotations.at(kMaxReplicasAnnotation), "2");
 }
 
+TEST_F(DeploymentTest, NoSetIsMadeOfATemplateThatHasChangedMeanwhile) {
+  create(deployment(1));
+  bool changed = false;
+  kernel_.before_commit([&] {
+    if (!changed) set_image("nginx:2");
+    changed = true;
+  });
+  settle();
+  kernel_.before_commit({});
+  for (const ReplicaSet& set : kernel_.list<ReplicaSet>("replicasets.apps", "default")) {
+    EXPECT_EQ(set.spec().template_().spec().containers(0).image(), "nginx:2");
+  }
+  EXPECT_EQ(by_image()["nginx:2"], 1);
+}
+
 }  // namespace
 }  // namespace orlop::workload

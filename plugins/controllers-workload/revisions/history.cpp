@@ -1,5 +1,7 @@
 #include "plugins/controllers-workload/revisions/history.hpp"
 
+#include "plugins/controllers-workload/while_unchanged.hpp"
+
 #include <utility>
 
 namespace orlop::workload {
@@ -83,7 +85,8 @@ Result<StoredRevision> RevisionHistory::create(const RevisionOwner& owner, const
     const std::string hash = revision_hash(patch, collisions);
     revision.mutable_metadata()->set_name(revision_name(owner.metadata->name(), hash));
     (*revision.mutable_metadata()->mutable_labels())[owner.hash_label] = hash;
-    auto created = revisions_.create(revision);
+    // A version that is no longer the owner's may name a configuration that is gone already.
+    auto created = create_while(owner.unchanged, revisions_, revision);
     if (created || created.code() != Code::kAlreadyExists) return created;
     auto existing = revisions_.get(owner.metadata->namespace_(), revision.metadata().name());
     if (!existing && existing.code() == Code::kNotFound) return Status(Code::kConflict, existing.message());

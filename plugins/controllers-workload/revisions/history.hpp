@@ -21,6 +21,7 @@ struct RevisionOwner {
   const kube::LabelSelector* selector = nullptr;
   const PodTemplateSpec* pod_template = nullptr;
   kube::OwnerReference reference;
+  v1::Precondition unchanged;               // the owner as it was read
   const char* hash_label = kDataHashLabel;  // the label of a revision that holds the hash of its name
 };
 
@@ -34,7 +35,8 @@ class RevisionHistory {
 
   // The revision of the owner's present template, the one with the highest number: one of `revisions`, numbered anew
   // when the owner came back to an older template, or a new one, which is added to them. `collisions` grows when
-  // another's revision has the name already. kConflict: come again. Others: the store's or the API's own.
+  // another's revision has the name already. kConflict: the owner or
+  // a revision has changed; come again. Others: the store's or the API's own.
   Result<ControllerRevision> ensure(const RevisionOwner& owner, std::vector<StoredRevision>& revisions,
                                     int32_t& collisions) const;
 

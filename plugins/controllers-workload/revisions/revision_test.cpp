@@ -113,7 +113,9 @@ class HistoryTest : public ::testing::Test {
     set_ = *kernel_.create("statefulsets.apps", set_);
   }
   RevisionOwner owner() {
-    return {&set_.metadata(), &set_.spec().selector(), &set_.spec().template_(), controller_reference(set_)};
+    const auto stored = Objects<StatefulSet>(kernel_.host()).get("default", "web");
+    return {&set_.metadata(), &set_.spec().selector(), &set_.spec().template_(), controller_reference(set_),
+            unchanged(*stored)};
   }
   ControllerRevision ensure() {
     auto revisions = history_.claim(owner());
@@ -163,6 +165,16 @@ TEST_F(HistoryTest, ANameThatIsTakenGetsAnotherHash) {
   ASSERT_TRUE(kernel_.create("controllerrevisions.apps", other));
   EXPECT_NE(ensure().metadata().name(), other.metadata().name());
   EXPECT_EQ(collisions_, 1);
+}
+
+TEST_F(HistoryTest, NoneIsMadeOfATemplateThatHasChangedMeanwhile) {
+  const RevisionOwner before = owner();
+  auto changed = set_;
+  *changed.mutable_spec()->mutable_template_() = template_with("nginx:2");
+  ASSERT_TRUE(kernel_.update("statefulsets.apps", changed));
+  std::vector<StoredRevision> none;
+  EXPECT_EQ(history_.ensure(before, none, collisions_).code(), Code::kConflict);
+  EXPECT_TRUE(stored().empty());
 }
 
 TEST_F(HistoryTest, OrphansAreAdoptedAndTheLimitHolds) {

@@ -17,8 +17,10 @@ std::string capitalized(std::string_view verb) {
   return out;
 }
 
-RevisionOwner revision_owner(const StatefulSet& set) {
-  return {&set.metadata(), &set.spec().selector(), &set.spec().template_(), controller_reference(set), kDataHashLabel};
+RevisionOwner revision_owner(const Stored<StatefulSet>& stored) {
+  const StatefulSet& set = stored.object;
+  return {&set.metadata(),           &set.spec().selector(), &set.spec().template_(),
+          controller_reference(set), unchanged(stored),      kDataHashLabel};
 }
 
 }  // namespace
@@ -95,7 +97,7 @@ Result<StatefulSetController::World> StatefulSetController::gather(StoredSet sto
 // Which revision pods are of that stay, and which those become that are made or updated.
 Status StatefulSetController::settle_revisions(World& world) {
   const StatefulSet& set = world.set.object;
-  const RevisionOwner owner = revision_owner(set);
+  const RevisionOwner owner = revision_owner(world.set);
   world.collisions = set.status().collisioncount();
   world.current_revision = set.status().currentrevision();
   world.update_revision = set.status().updaterevision();
