@@ -21,6 +21,7 @@ namespace {
 
 constexpr auto kCertificateCheckEvery = std::chrono::seconds(60);
 constexpr auto kFirstObjectsRetry = std::chrono::milliseconds(5);
+constexpr auto kListenRetry = std::chrono::milliseconds(50);
 
 uint64_t random_64() {
   std::string bytes = auth::random_bytes(sizeof(uint64_t));
@@ -118,20 +119,46 @@ Status ApiServer::start() {
   server_options.threads = settings_.threads;
   server_options.compress_on_loopback = settings_.compress_on_loopback;
   parts.server = std::make_unique<http::Server>(server_options, *parts.handler);
-  ORLOP_ASSIGN(auto tls, http::TlsContext::make(parts.credentials.serving.certificate, parts.credentials.serving.key,
-                                                parts.credentials.authority.certificate));
   ORLOP_TRY(host_.subscribe({}));
   parts.watches.start();
-  ORLOP_TRY(parts.server->start(std::move(tls)));
-  if (settings_.port == 0) {
-    // Only now is it known where the kubeconfig leads to.
-    settings_.port = parts.server->port();
-    auto written =
-        auth::ensure_credentials(credentials_options(settings_), parts.machine, std::chrono::system_clock::now());
-    if (!written) return written.status();
-  }
-  housekeeper_ = std::thread([this] { keep_house(); });
+  // A port in use is waited for: the one who has it may be a process that is ending, or a connection from this machine
+  // that got the port's number for its own end.
+  const Status listening = listen();
+  if (!listening && listening.code() != Code::kConflict) return listening;
+  housekeeper_ = std::thread([this, listening] { keep_house(listening); });
   return Status::ok();
+}
+
+Status ApiServer::listen() {
+  Parts& parts = *parts_;
+  ORLOP_ASSIGN(auto tls, http::TlsContext::make(parts.credentials.serving.certificate, parts.credentials.serving.key,
+                                                parts.credentials.authority.certificate));
+  ORLOP_TRY(parts.server->start(std::move(tls)));
+  if (settings_.port != 0) return Status::ok();
+  // Only now is it known where the kubeconfig leads to.
+  settings_.port = parts.server->port();
+  auto written =
+      auth::ensure_credentials(credentials_options(settings_), parts.machine, std::chrono::system_clock::now());
+  return written ? Status::ok() : written.status();
+}
+
+// Until the port is ours. kCancelled: the plugin is being stopped.
+Status ApiServer::keep_listening(Status status) {
+  if (!status) {
+    const std::string sentence = status.message() +
+                                 "; it is tried again until the port is free. `ss -tnap` tells who " +
+                                 "has it; another one is set by `listen` in the settings of this plugin";
+    host_.log_error(sentence);
+    host_.set_ready(false, sentence);
+  }
+  while (!status) {
+    std::unique_lock lock(mutex_);
+    if (woken_.wait_for(lock, kListenRetry, [this] { return stopping_; })) return {Code::kCancelled, "stopping"};
+    lock.unlock();
+    status = listen();
+    if (!status && status.code() != Code::kConflict) return status;
+  }
+  return status;
 }
 
 void ApiServer::stop() {
@@ -161,19 +188,23 @@ Status ApiServer::make_first_objects() {
   FirstObjects wanted{settings_.service_address, settings_.advertise_address, parts_->server->port()};
   while (true) {
     Status status = ensure_first_objects(host_, *parts_->rules, wanted);
-    if (status.code() != Code::kNotFound && status.code() != Code::kUnavailable) return status;
+    if (status) return status;
+    if (status.code() != Code::kNotFound && status.code() != Code::kUnavailable) {
+      return {status.code(), "the first objects cannot be made: " + status.message()};
+    }
     std::unique_lock lock(mutex_);
     woken_.wait_for(lock, kFirstObjectsRetry, [this] { return stopping_; });
     if (stopping_) return {Code::kCancelled, "stopping"};
   }
 }
 
-void ApiServer::keep_house() {
-  Status first = make_first_objects();
+void ApiServer::keep_house(Status listening) {
+  Status first = keep_listening(std::move(listening));
+  if (first) first = make_first_objects();
   if (first.code() == Code::kCancelled) return;
   if (!first) {
-    host_.log_error("the first objects cannot be made: " + first.message());
-    host_.set_ready(false, "the first objects cannot be made: " + first.message());
+    host_.log_error(first.message());
+    host_.set_ready(false, first.message());
   } else {
     parts_->paths->set_ready(true);
     host_.set_ready(true);

@@ -34,7 +34,9 @@ class ApiServer {
 
  private:
   struct Parts;
-  void keep_house();
+  Status listen();
+  Status keep_listening(Status status);
+  void keep_house(Status listening);
   Status make_first_objects();
   void refresh_certificate();
   Result<std::string> describe_kinds() const;

@@ -10,8 +10,20 @@ summary() {
   [ $failed = 0 ] || exit 1
 }
 
+# Below the range from which connections get the numbers of their own ends: one of them would have the port when
+# orlopd comes back for it.
 free_port() {
-  python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+  python3 -c '
+import random, socket
+while True:
+    port = random.randint(20000, 29999)
+    try:
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", port))
+        print(port)
+        break
+    except OSError:
+        pass'
 }
 
 # --------------------------------------------------------------------------------------------------- the cluster

@@ -174,6 +174,20 @@ TEST_F(HttpTest, AnswersSeveralRequestsOnOneConnection) {
   EXPECT_THAT(client.ask("GET /none HTTP/1.1\r\nHost: x\r\n\r\n"), HasSubstr("HTTP/1.1 404 Not Found"));
 }
 
+TEST_F(HttpTest, APortInUseCanBeTriedAgain) {
+  start();
+  options_.port = server_->port();
+  TestHandler handler;
+  Server second(options_, handler);
+  auto tls = TlsContext::make(serving_.certificate, serving_.key, authority_.certificate);
+  const Status refused = second.start(*tls);
+  EXPECT_EQ(refused.code(), Code::kConflict);
+  EXPECT_EQ(refused.message(),
+            "cannot listen on 127.0.0.1:" + std::to_string(options_.port) + ": Address already in use");
+  server_.reset();
+  EXPECT_TRUE(second.start(*tls));
+}
+
 TEST_F(HttpTest, KnowsTheClientByItsCertificate) {
   start();
   Client client(server_->port(), &client_);

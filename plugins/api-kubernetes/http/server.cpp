@@ -91,7 +91,12 @@ Status Server::start(std::shared_ptr<TlsContext> tls) {
   if (!error) state.acceptor.set_option(asio::socket_base::reuse_address(true), error);
   if (!error) state.acceptor.bind(endpoint, error);
   if (!error) state.acceptor.listen(1024, error);
-  if (error) return {Code::kUnavailable, "cannot listen on " + where + ": " + error.message()};
+  if (error) {
+    const Code code = error == asio::error::address_in_use ? Code::kConflict : Code::kUnavailable;
+    const std::string reason = error.message();
+    state.acceptor.close(error);
+    return {code, "cannot listen on " + where + ": " + reason};
+  }
   asio::co_spawn(state.context, accept_loop(state), asio::detached);
   unsigned count = state.options.threads;
   if (count == 0) count = std::max(2U, std::thread::hardware_concurrency());

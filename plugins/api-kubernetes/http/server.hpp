@@ -39,7 +39,8 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  // Opens the port and starts the threads. kUnavailable: the address cannot be bound; the message says why.
+  // Opens the port and starts the threads. kConflict: the port is in use, and may be free the next time that this is
+  // called; kUnavailable: the address cannot be bound for another reason; the message says which. kInvalid: it is none.
   Status start(std::shared_ptr<TlsContext> tls);
   // For the connections to come. Any thread.
   void set_tls(std::shared_ptr<TlsContext> tls);
