@@ -45,6 +45,7 @@ double score_node(const PodInfo& pod, const NodeInfo& node, const Neighbours& ne
 
 std::string Decision::explain() const {
   std::string out = "0/" + std::to_string(nodes) + " nodes are available";
+  if (!refusal.empty()) return out + ": " + refusal + ".";
   if (reasons.empty()) return nodes == 0 ? "no nodes available to schedule pods" : out + ".";
   std::set<std::string> parts;  // in the order of their text, as upstream's
   for (const auto& [reason, count] : reasons) parts.insert(std::to_string(count) + " " + reason);
@@ -53,7 +54,7 @@ std::string Decision::explain() const {
   return out + ": " + list + ".";
 }
 
-Decision Engine::decide(const PodInfo& pod, const ClusterState& state) {
+Decision Engine::decide(const PodInfo& pod, const ClusterState& state, const VolumeWishes* volumes) {
   Decision decision;
   const auto& nodes = state.nodes();
   decision.nodes = static_cast<int>(nodes.size());
@@ -68,6 +69,11 @@ Decision Engine::decide(const PodInfo& pod, const ClusterState& state) {
     const auto reasons = why_not(pod, node);
     if (!reasons.empty()) {
       for (const std::string& reason : reasons) ++decision.reasons[reason];
+      continue;
+    }
+    const std::string unreachable = volumes == nullptr ? "" : why_not(*volumes, node);
+    if (!unreachable.empty()) {
+      ++decision.reasons[unreachable];
       continue;
     }
     const std::string unwanted = neighbours.why_not(node);

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "plugins/sched-default/cluster_state.hpp"
+#include "plugins/sched-default/volumes.hpp"
 
 #include <map>
 #include <string>
@@ -17,6 +18,7 @@ struct Decision {
   std::string node;                    // empty: none fits
   std::map<std::string, int> reasons;  // when none fits: how many nodes for each reason
   int nodes = 0;                       // of how many
+  std::string refusal;                 // what keeps the pod from every node alike, beside any node's own reasons
   // "0/3 nodes are available: 1 Insufficient cpu, 2 node(s) had untolerated taint {a: b}."
   [[nodiscard]] std::string explain() const;
 };
@@ -25,7 +27,8 @@ class Engine {
  public:
   explicit Engine(size_t nodes_to_score_min) : nodes_to_score_min_(nodes_to_score_min) {}
   // `pod.pod` must be set.
-  Decision decide(const PodInfo& pod, const ClusterState& state);
+  // `volumes`: what the pod's claims ask of a node; may be null.
+  Decision decide(const PodInfo& pod, const ClusterState& state, const VolumeWishes* volumes = nullptr);
 
  private:
   size_t nodes_to_score_min_;

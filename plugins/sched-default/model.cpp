@@ -1,5 +1,7 @@
 #include "plugins/sched-default/model.hpp"
 
+#include "orlop/storage.hpp"
+
 #include <algorithm>
 #include <utility>
 
@@ -43,6 +45,9 @@ PodInfo read_pod(kube::Pod pod, bool keep_pod) {
       const std::string address = port.hostip() == "0.0.0.0" ? "" : port.hostip();
       out.host_ports.emplace_back(port.protocol().empty() ? "TCP" : port.protocol(), address, port.hostport());
     }
+  }
+  for (const auto& volume : spec.volumes()) {
+    if (auto claim = storage::claim_name(pod, volume)) out.claims.push_back(std::move(*claim));
   }
   const auto& affinity = spec.affinity();
   for (const auto& term : affinity.podaffinity().requiredduringschedulingignoredduringexecution()) {

@@ -46,6 +46,7 @@ struct PodInfo {
   std::string controller_uid;  // for spreading what belongs together
   Resources requests;
   std::vector<HostPort> host_ports;
+  std::vector<std::string> claims;  // names of the PersistentVolumeClaims that its volumes stand on
   std::vector<PodTerm> affinity, anti_affinity, preferred_affinity, preferred_anti_affinity;
   // Only of pods that are to be placed: the rest of the wishes, read in place.
   std::shared_ptr<const kube::Pod> pod;

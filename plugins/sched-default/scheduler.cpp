@@ -2,6 +2,7 @@
 
 #include "orlop/kube/core_v1.hpp"
 #include "orlop/objects.hpp"
+#include "orlop/storage.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -14,6 +15,7 @@ namespace {
 constexpr int64_t kSecondNs = 1'000'000'000;
 constexpr int64_t kRetryFirstNs = kSecondNs;
 constexpr int64_t kRetryMaxNs = 60 * kSecondNs;
+constexpr int64_t kVolumeRetryNs = 10 * kSecondNs;
 constexpr size_t kPodsPerRound = 512;
 constexpr size_t kCommitsInFlight = 16;
 
@@ -58,7 +60,10 @@ Scheduler::Scheduler(Host host, SchedulerSettings settings)
       events_(host, settings_.scheduler_name),
       engine_(settings_.nodes_to_score_min),
       watch_(
-          host, WatchOptions{{"nodes", "pods"}}, [this](const ChangeView& change) { observe(change); },
+          host,
+          WatchOptions{
+              {"nodes", "pods", "persistentvolumeclaims", "persistentvolumes", "storageclasses.storage.k8s.io"}},
+          [this](const ChangeView& change) { observe(change); },
           [this] {
             state_.clear();
             waiting_.clear();
@@ -111,7 +116,12 @@ size_t Scheduler::run_once() {
   auto drained = watch_.drain();
   if (!drained) host_.log_warn("cannot follow the store: " + drained.message());
   take_results();
-  if (std::exchange(room_changed_, false)) unpark();
+  const bool volumes_changed = std::exchange(volumes_changed_, false);
+  if (std::exchange(room_changed_, false)) {
+    unpark(false);
+  } else if (volumes_changed) {
+    unpark(true);
+  }
   const int64_t now = host_.monotonic_now_ns();
   for (auto& [uid, waiting] : waiting_) {
     if (waiting.parked && waiting.retry_at_ns <= now) {
@@ -125,6 +135,10 @@ size_t Scheduler::run_once() {
 void Scheduler::observe(const ChangeView& change) {
   if (change.record.kind == "pods") {
     observe_pod(change);
+    return;
+  }
+  if (change.record.kind != "nodes") {
+    volumes_changed_ = true;
     return;
   }
   const std::string name(change.record.name);
@@ -186,10 +200,10 @@ void Scheduler::drop(const std::string& uid) {
   waiting_.erase(uid);
 }
 
-void Scheduler::unpark() {
+void Scheduler::unpark(bool only_with_claims) {
   const int64_t now = host_.monotonic_now_ns();
   for (auto& [uid, waiting] : waiting_) {
-    if (!waiting.parked) continue;
+    if (!waiting.parked || (only_with_claims && waiting.info.claims.empty())) continue;
     if (waiting.not_before_ns > now) {
       waiting.retry_at_ns = std::min(waiting.retry_at_ns, waiting.not_before_ns);
       continue;
@@ -227,9 +241,15 @@ size_t Scheduler::schedule_some() {
 }
 
 bool Scheduler::schedule_one(Waiting& waiting, std::vector<Binding>& bindings) {
-  Decision decision = engine_.decide(waiting.info, state_);
+  VolumeWishes wishes;
+  if (!waiting.info.claims.empty() && !look_at_volumes(waiting, wishes)) return false;
+  Decision decision = engine_.decide(waiting.info, state_, &wishes);
   if (decision.node.empty()) {
     refuse(waiting, decision);
+    return false;
+  }
+  if (!wishes.unplaced.empty()) {
+    note_node(waiting, wishes, decision.node);
     return false;
   }
   Binding binding{waiting.info.uid, decision.node, waiting.revision, waiting.info.pod};
@@ -239,6 +259,50 @@ bool Scheduler::schedule_one(Waiting& waiting, std::vector<Binding>& bindings) {
   state_.put_pod(std::move(placed));
   bindings.push_back(std::move(binding));
   return true;
+}
+
+bool Scheduler::look_at_volumes(Waiting& waiting, VolumeWishes& wishes) {
+  auto read = read_volume_wishes(host_, waiting.info, state_);
+  if (!read) {
+    host_.log_warn("the volumes of " + waiting.info.name_space + "/" + waiting.info.name +
+                   " cannot be read: " + read.message());
+    park(waiting, kRetryFirstNs);
+    return false;
+  }
+  wishes = std::move(*read);
+  if (wishes.refusal.empty() && wishes.each_node.empty()) {
+    if (!wishes.waits) return true;
+    park(waiting, kVolumeRetryNs);
+    return false;
+  }
+  Decision decision;
+  decision.nodes = static_cast<int>(state_.nodes().size());
+  decision.refusal = wishes.refusal;
+  if (!wishes.each_node.empty()) decision.reasons[wishes.each_node] = decision.nodes;
+  refuse(waiting, decision);
+  waiting.not_before_ns = 0;  // at once when the claim is bound
+  return false;
+}
+
+void Scheduler::note_node(Waiting& waiting, const VolumeWishes& wishes, const std::string& node) {
+  v1::CommitRequest request;
+  for (const UnplacedClaim& unplaced : wishes.unplaced) {
+    storage::Claim claim = unplaced.claim.object;
+    storage::annotate(claim, storage::kSelectedNode, node);
+    auto write = make_write<storage::Claim>(v1::UPDATE, claim.metadata().namespace_(), claim.metadata().name());
+    write.set_if_revision(unplaced.claim.revision);
+    write.set_value(serialize(claim));
+    *request.add_writes() = std::move(write);
+  }
+  // One that has changed meanwhile comes as a change of its own.
+  host_.commit(request, [](const Result<v1::CommitResult>&) {});
+  park(waiting, kVolumeRetryNs);
+}
+
+void Scheduler::park(Waiting& waiting, int64_t retry_after_ns) {
+  waiting.parked = true;
+  waiting.not_before_ns = 0;
+  waiting.retry_at_ns = host_.monotonic_now_ns() + retry_after_ns;
 }
 
 void Scheduler::commit(std::vector<Binding> bindings) {

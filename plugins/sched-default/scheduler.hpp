@@ -1,4 +1,4 @@
-// Watches pods and nodes, keeps the cluster's state, places what waits, writes the bindings in batches.
+// Watches pods, nodes and volumes, keeps the cluster's state, places what waits, writes the bindings in batches.
 //
 // A pod that fits nowhere waits until something changes that could help (a node came or changed, a pod went), at least
 // one second and, failing that, up to a minute; its condition PodScheduled and an event FailedScheduling say why.
@@ -61,13 +61,19 @@ class Scheduler {
   void loop();
   void observe(const ChangeView& change);
   void observe_pod(const ChangeView& change);
-  void unpark();
+  // What has parked and may go now; `only_with_claims`: for a change of volumes.
+  void unpark(bool only_with_claims);
   void take_results();
   size_t schedule_some();
   bool schedule_one(Waiting& waiting, std::vector<Binding>& bindings);
   void commit(std::vector<Binding> bindings);
   void finished(const std::vector<Binding>& bindings, const Status& status);
   void refuse(Waiting& waiting, const Decision& decision);
+  // Whether the pod's claims let it be placed now; else it is parked, and told why where that is news.
+  bool look_at_volumes(Waiting& waiting, VolumeWishes& wishes);
+  // Notes the node on the claims that wait for that, and parks the pod until their volumes are bound.
+  void note_node(Waiting& waiting, const VolumeWishes& wishes, const std::string& node);
+  void park(Waiting& waiting, int64_t retry_after_ns);
   void enqueue(const Waiting& waiting);
   void drop(const std::string& uid);
   std::optional<int64_t> next_retry() const;
@@ -81,6 +87,7 @@ class Scheduler {
   std::unordered_map<std::string, Waiting> waiting_;  // by uid
   std::set<QueueKey> queue_;                          // what is to be tried now; the last part is the uid
   bool room_changed_ = false;                         // since the last round: what is parked may fit now
+  bool volumes_changed_ = false;                      // the same for what has claims
   std::unordered_map<std::string, Binding> assumed_;  // by uid: bound by us, not yet seen in the log
 
   std::mutex mutex_;

@@ -136,7 +136,7 @@ Result<Outcome> BindingController::sync_claim_of(StoredClaim claim) {
   if (volume.code() == Code::kNotFound) return leave_pending(std::move(claim));
   if (!volume) return volume.status();
   if (!volume->object.spec().has_claimref()) {
-    const std::string unfit = why_unfit(volume->object, claim.object);
+    const std::string unfit{storage::why_unfit(volume->object, claim.object)};
     if (unfit.empty()) return bind(std::move(*volume), std::move(claim));
     events_.about(claim.object, EventType::kWarning, "VolumeMismatch",
                   "Cannot bind to requested volume " + quoted_name(name) + ": " + unfit);

@@ -1,46 +1,13 @@
 #include "plugins/controllers-volume/binding/pool.hpp"
 
-#include "orlop/kube/quantity.hpp"
-
 namespace orlop::volumes {
-namespace {
-
-template <typename Amounts>
-int64_t storage_in(const Amounts& amounts) {
-  const auto found = amounts.find("storage");
-  return found == amounts.end() ? 0 : kube::quantity_value(found->second.string());
-}
-
-bool has_modes(const PersistentVolume& volume, const Claim& claim) {
-  const auto& wanted = claim.spec().accessmodes();
-  return std::all_of(wanted.begin(), wanted.end(),
-                     [&](const std::string& mode) { return storage::has_access_mode(volume, mode); });
-}
-
-}  // namespace
-
-int64_t capacity_of(const PersistentVolume& volume) {
-  return storage_in(volume.spec().capacity());
-}
-
-int64_t request_of(const Claim& claim) {
-  return storage_in(claim.spec().resources().requests());
-}
-
-std::string why_unfit(const PersistentVolume& volume, const Claim& claim) {
-  if (capacity_of(volume) < request_of(claim)) return "requested PV is too small";
-  if (storage::class_of(volume) != storage::class_of(claim)) return "storageClassName does not match";
-  if (storage::volume_mode_of(volume) != storage::volume_mode_of(claim)) return "incompatible volumeMode";
-  if (!has_modes(volume, claim)) return "incompatible accessMode";
-  return "";
-}
 
 void VolumePool::put(const PersistentVolume& volume) {
   const std::lock_guard lock(mutex_);
   const std::string& name = volume.metadata().name();
   remove_locked(name);
   Entry entry;
-  entry.bytes = capacity_of(volume);
+  entry.bytes = storage::capacity_of(volume);
   entry.class_name = storage::class_of(volume);
   auto& metadata = *entry.volume.mutable_metadata();
   *metadata.mutable_labels() = volume.metadata().labels();
@@ -99,7 +66,7 @@ bool VolumePool::fits(const Entry& entry, const Claim& claim, const std::optiona
 std::optional<std::string> VolumePool::find(const Claim& claim, const std::optional<NodeLook>& node,
                                             bool reserved_only) const {
   const std::lock_guard lock(mutex_);
-  const int64_t wanted = request_of(claim);
+  const int64_t wanted = storage::request_of(claim);
   const auto reserved = reserved_.find({claim.metadata().namespace_(), claim.metadata().name()});
   if (reserved != reserved_.end()) {
     for (const std::string& name : reserved->second) {
@@ -114,7 +81,7 @@ std::optional<std::string> VolumePool::find(const Claim& claim, const std::optio
   for (auto at = of_class->second.lower_bound({wanted, ""}); at != of_class->second.end(); ++at) {
     const Entry& entry = entries_.at(at->second);
     if (selects && !kube::matches(claim.spec().selector(), entry.volume.metadata().labels())) continue;
-    if (has_modes(entry.volume, claim) && fits(entry, claim, node)) return at->second;
+    if (storage::has_access_modes(entry.volume, claim) && fits(entry, claim, node)) return at->second;
   }
   return std::nullopt;
 }

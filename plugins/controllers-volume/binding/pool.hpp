@@ -30,14 +30,6 @@ struct NodeLook {
   Labels labels;
 };
 
-// Bytes; 0 where nothing is said.
-int64_t capacity_of(const PersistentVolume& volume);
-int64_t request_of(const Claim& claim);
-
-// Why a volume that the claim names by volumeName cannot be its own, in Kubernetes' words ("requested PV is too
-// small"); empty: it can.
-std::string why_unfit(const PersistentVolume& volume, const Claim& claim);
-
 class VolumePool {
  public:
   void put(const PersistentVolume& volume);

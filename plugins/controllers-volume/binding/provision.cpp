@@ -87,7 +87,7 @@ Result<v1::CreateVolumeResponse> BindingController::create_volume(const Claim& c
                                                                   const StorageClass& storage_class) const {
   v1::CreateVolumeRequest request;
   request.set_name(volume_name(claim));
-  request.set_required_bytes(request_of(claim));
+  request.set_required_bytes(storage::request_of(claim));
   const auto& limits = claim.spec().resources().limits();
   if (const auto limit = limits.find("storage"); limit != limits.end()) {
     request.set_limit_bytes(kube::quantity_value(limit->second.string()));
@@ -115,7 +115,7 @@ Result<Stored<PersistentVolume>> BindingController::write_volume(const Claim& cl
   if (storage_class.reclaimpolicy() == "Delete") metadata.add_finalizers(kDeletesVolume);
   auto& spec = *volume.mutable_spec();
   const auto asked = claim.spec().resources().requests().find("storage");
-  const bool exact = made.capacity_bytes() == 0 || made.capacity_bytes() == request_of(claim);
+  const bool exact = made.capacity_bytes() == 0 || made.capacity_bytes() == storage::request_of(claim);
   (*spec.mutable_capacity())["storage"].set_string(
       exact && asked != claim.spec().resources().requests().end()
           ? asked->second.string()

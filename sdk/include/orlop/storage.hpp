@@ -16,11 +16,13 @@
 #pragma once
 
 #include "orlop/kube/core_v1.hpp"
+#include "orlop/kube/quantity.hpp"
 #include "orlop/placement.hpp"
 #include "orlop/pods.hpp"
 #include "orlop/result.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -79,6 +81,33 @@ template <typename Object>
 bool has_access_mode(const Object& object, std::string_view mode) {
   const auto& modes = object.spec().accessmodes();
   return std::find(modes.begin(), modes.end(), mode) != modes.end();
+}
+
+// Bytes; 0 where nothing is said.
+inline int64_t capacity_of(const PersistentVolume& volume) {
+  const auto found = volume.spec().capacity().find("storage");
+  return found == volume.spec().capacity().end() ? 0 : kube::quantity_value(found->second.string());
+}
+inline int64_t request_of(const Claim& claim) {
+  const auto& requests = claim.spec().resources().requests();
+  const auto found = requests.find("storage");
+  return found == requests.end() ? 0 : kube::quantity_value(found->second.string());
+}
+
+// Whether the volume has every access mode that the claim asks for.
+inline bool has_access_modes(const PersistentVolume& volume, const Claim& claim) {
+  const auto& wanted = claim.spec().accessmodes();
+  return std::all_of(wanted.begin(), wanted.end(),
+                     [&](const std::string& mode) { return has_access_mode(volume, mode); });
+}
+
+// Why a volume cannot be the claim's, in Kubernetes' words ("requested PV is too small"); empty: it can.
+inline std::string_view why_unfit(const PersistentVolume& volume, const Claim& claim) {
+  if (capacity_of(volume) < request_of(claim)) return "requested PV is too small";
+  if (class_of(volume) != class_of(claim)) return "storageClassName does not match";
+  if (volume_mode_of(volume) != volume_mode_of(claim)) return "incompatible volumeMode";
+  if (!has_access_modes(volume, claim)) return "incompatible accessMode";
+  return "";
 }
 
 // Both ends of the binding stand.
