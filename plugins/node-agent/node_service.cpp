@@ -3,6 +3,7 @@
 #include "orlop/rpc.hpp"
 #include "plugins/node-agent/pod_config.hpp"
 #include "plugins/node-agent/static_pods/manifest.hpp"
+#include "plugins/node-agent/volumes/recycle.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -95,7 +96,7 @@ NodeService::NodeService(Host host, const AgentConfig& config, const RuntimeClie
 
 void NodeService::start() {
   running_ = true;
-  thread_ = std::thread([this] { loop(); });
+  for (Lane* lane : {&calls_, &recycles_}) lane->thread = std::thread([this, lane] { loop(*lane); });
 }
 
 void NodeService::stop() {
@@ -104,26 +105,28 @@ void NodeService::stop() {
     running_ = false;
     ready_.notify_all();
   }
-  if (thread_.joinable()) thread_.join();
+  for (Lane* lane : {&calls_, &recycles_}) {
+    if (lane->thread.joinable()) lane->thread.join();
+  }
 }
 
-void NodeService::queue(RpcController* controller, Closure* done, std::function<Status()> work) {
+void NodeService::queue(Lane& lane, RpcController* controller, Closure* done, std::function<Status()> work) {
   const std::lock_guard lock(mutex_);
-  work_.push_back([controller, done, work = std::move(work)] {
+  lane.work.push_back([controller, done, work = std::move(work)] {
     const Status status = work();
     if (!status) CallController::of(controller).fail(status);
     done->Run();
   });
-  ready_.notify_one();
+  ready_.notify_all();
 }
 
-void NodeService::loop() {
+void NodeService::loop(Lane& lane) {
   std::unique_lock lock(mutex_);
   for (;;) {
-    ready_.wait(lock, [this] { return !running_ || !work_.empty(); });
+    ready_.wait(lock, [&] { return !running_ || !lane.work.empty(); });
     if (!running_) return;
-    auto next = std::move(work_.front());
-    work_.pop_front();
+    auto next = std::move(lane.work.front());
+    lane.work.pop_front();
     lock.unlock();
     next();
     lock.lock();
@@ -215,6 +218,12 @@ void NodeService::Stats(RpcController* controller, const v1::StatsRequest* reque
     ORLOP_ASSIGN(*response, stats_.read(*request));
     return Status::ok();
   });
+}
+
+void NodeService::Recycle(RpcController* controller, const v1::RecycleRequest* request, v1::RecycleResponse*,
+                          Closure* done) {
+  queue(recycles_, controller, done,
+        [this, request] { return recycle_volume(host_, request->volume(), request->uid()); });
 }
 
 Status NodeService::logs(const v1::LogsRequest& request, v1::StreamAddress& response) {

@@ -1,6 +1,6 @@
-// The capability `node`: logs, exec, attach, port-forward and usage of this machine's pods.
+// The capability `node`: logs, exec, attach, port-forward and usage of this machine's pods, and emptying volumes.
 //
-// Threads: methods come on threads of the kernel and must return at once: each is done on one thread of its own queue.
+// Threads: methods come on threads of the kernel and must return at once: each is done on a thread of its queue.
 #pragma once
 
 #include "orlop/host.hpp"
@@ -17,6 +17,7 @@
 #include <functional>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 namespace orlop::agent {
 
@@ -37,11 +38,22 @@ class NodeService final : public v1::Node {
             google::protobuf::Closure* done) override;
   void Stats(google::protobuf::RpcController* controller, const v1::StatsRequest* request, v1::StatsResponse* response,
              google::protobuf::Closure* done) override;
+  void Recycle(google::protobuf::RpcController* controller, const v1::RecycleRequest* request,
+               v1::RecycleResponse* response, google::protobuf::Closure* done) override;
 
  private:
-  void queue(google::protobuf::RpcController* controller, google::protobuf::Closure* done,
+  // What may take long stands in nobody's way.
+  struct Lane {
+    std::deque<std::function<void()>> work;  // guarded by mutex_
+    std::thread thread;
+  };
+  void queue(Lane& lane, google::protobuf::RpcController* controller, google::protobuf::Closure* done,
              std::function<Status()> work);
-  void loop();
+  void queue(google::protobuf::RpcController* controller, google::protobuf::Closure* done,
+             std::function<Status()> work) {
+    queue(calls_, controller, done, std::move(work));
+  }
+  void loop(Lane& lane);
   Result<kube::Pod> find_pod(const v1::PodReference& reference) const;
   // The container's id; kBadRequest with the kubelet's words when it does not run.
   Result<std::string> running_container(const kube::Pod& pod, const std::string& name) const;
@@ -54,9 +66,9 @@ class NodeService final : public v1::Node {
   NodeStats& stats_;
   std::mutex mutex_;
   std::condition_variable ready_;
-  std::deque<std::function<void()>> work_;  // guarded by mutex_
-  bool running_ = false;                    // guarded by mutex_
-  std::thread thread_;
+  bool running_ = false;  // guarded by mutex_
+  Lane calls_;
+  Lane recycles_;
 };
 
 // Whose log is meant: the newest container of that name that has run, or the one before it. kBadRequest in the

@@ -44,6 +44,11 @@ bool PodController::is_ours(const kube::Pod& pod) const {
 }
 
 void PodController::observe(const ChangeView& change, KeyQueue& queue) {
+  if (change.record.kind == "persistentvolumeclaims") {
+    const ObjectKey claim{std::string(change.record.name_space), std::string(change.record.name)};
+    for (const ObjectKey& pod : volumes_.claim_changed(claim)) queue.add(pod);
+    return;
+  }
   if (change.record.kind != "pods") {
     context_.registry.wake_waiting(std::string(change.record.name_space),
                                    std::string(change.record.kind) + "/" + std::string(change.record.name));

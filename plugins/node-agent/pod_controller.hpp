@@ -42,7 +42,9 @@ class PodController final : public Reconciler {
                 NetworkChecks* network = nullptr);
 
   [[nodiscard]] std::string_view name() const override { return "kubelet"; }
-  [[nodiscard]] std::vector<std::string> kinds() const override { return {"pods", "configmaps", "secrets"}; }
+  [[nodiscard]] std::vector<std::string> kinds() const override {
+    return {"pods", "configmaps", "secrets", "persistentvolumeclaims"};
+  }
   [[nodiscard]] unsigned workers() const override { return context_.config.workers; }
   void attach(KeyQueue& queue) override { context_.registry.set_queue(queue); }
   void observe(const ChangeView& change, KeyQueue& queue) override;

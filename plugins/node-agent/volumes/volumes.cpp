@@ -91,6 +91,10 @@ Result<Volumes::Prepared> Volumes::prepare(const kube::Pod& pod) {
   for (const Volume& volume : volumes) {
     const bool renewal = has_payload(volume) && was_written(volume_folder(uid, volume.name()));
     if (state.prepared && !has_payload(volume)) continue;
+    if (storage::claim_name(pod, volume)) {
+      ORLOP_TRY(claims_.prepare(pod, volume, volume_folder(uid, volume.name())));
+      continue;
+    }
     const Status made = prepare_one(pod, state, volume);
     if (made) continue;
     std::string text = "MountVolume.SetUp failed for volume \"" + volume.name() + "\" : " + made.message();
@@ -165,6 +169,13 @@ Result<std::string> Volumes::token_for(const kube::Pod& pod, Token& token, const
   return token.text;
 }
 
+std::string Volumes::root_of(const kube::Pod& pod, const Volume& volume) const {
+  const auto& source = volume.volumesource();
+  if (source.has_hostpath()) return source.hostpath().path();
+  const auto claim = claims_.find(pod.metadata().uid(), volume.name());
+  return claim ? claim->path : volume_folder(pod.metadata().uid(), volume.name());
+}
+
 Result<std::vector<Mount>> Volumes::mounts(const kube::Pod& pod, const Container& container,
                                            const Environment& environment, bool recursive_read_only) {
   std::vector<Mount> out;
@@ -175,10 +186,8 @@ Result<std::vector<Mount>> Volumes::mounts(const kube::Pod& pod, const Container
       return Status(Code::kInvalid,
                     "cannot find volume \"" + mount.name() + "\" to mount into container \"" + container.name() + "\"");
     }
-    const auto& source = volume->volumesource();
     Mount entry;
-    entry.host_path =
-        source.has_hostpath() ? source.hostpath().path() : volume_folder(pod.metadata().uid(), volume->name());
+    entry.host_path = root_of(pod, *volume);
     std::string sub_path = mount.subpath();
     if (!mount.subpathexpr().empty()) {
       std::vector<std::string> missing;
@@ -189,7 +198,8 @@ Result<std::vector<Mount>> Volumes::mounts(const kube::Pod& pod, const Container
       ORLOP_ASSIGN(entry.host_path, sub_path_mount(pod, container, i, *volume, sub_path));
     }
     entry.container_path = mount.mountpath().starts_with('/') ? mount.mountpath() : "/" + mount.mountpath();
-    entry.read_only = mount.readonly() || has_payload(*volume);
+    const auto claim = claims_.find(pod.metadata().uid(), volume->name());
+    entry.read_only = mount.readonly() || has_payload(*volume) || (claim && claim->read_only);
     entry.propagation = mount.mountpropagation();
     ORLOP_ASSIGN(entry.recursive_read_only, read_recursively(mount, recursive_read_only));
     out.push_back(std::move(entry));
@@ -206,11 +216,12 @@ Result<std::string> Volumes::sub_path_mount(const kube::Pod& pod, const Containe
     return Status(Code::kInvalid, "unable to provision SubPath `" + sub_path + "`: must not contain '..'");
   }
   const std::string& uid = pod.metadata().uid();
-  const auto& source = volume.volumesource();
-  const std::string root = source.has_hostpath() ? source.hostpath().path() : volume_folder(uid, volume.name());
+  const std::string root = root_of(pod, volume);
   const std::string target =
       pod_folder(uid) + "/volume-subpaths/" + volume.name() + "/" + container.name() + "/" + std::to_string(index);
-  const Status mounted = mount_inside(mounter_, root, sub_path, !has_payload(volume), target);
+  const auto claim = claims_.find(uid, volume.name());
+  const bool may_write = !has_payload(volume) && !(claim && claim->read_only);
+  const Status mounted = mount_inside(mounter_, root, sub_path, may_write, target);
   if (mounted) return target;
   // What exactly was wrong could tell of the machine's files.
   host_.log_warn("volumes: pod " + uid + ": " + mounted.message());
@@ -232,6 +243,9 @@ Result<std::string> Volumes::write_hosts_file(const kube::Pod& pod, const std::v
 }
 
 Status Volumes::remove(const std::string& pod_uid) {
+  // Paths below volumes go before the volumes that they are of.
+  ORLOP_TRY(remove_tree(pod_folder(pod_uid) + "/volume-subpaths"));
+  ORLOP_TRY(claims_.remove(pod_uid));
   ORLOP_TRY(remove_tree(pod_folder(pod_uid)));
   by_volumes_.drop(pod_uid);
   by_variables_.drop(pod_uid);

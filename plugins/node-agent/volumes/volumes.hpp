@@ -1,4 +1,4 @@
-// The folders that a pod's containers mount, of all kinds that need no storage system. See README.md.
+// The folders that a pod's containers mount. See README.md.
 //
 // Threads: object_changed() and take_retry() any; all else any, but one at a time for one pod.
 #pragma once
@@ -7,6 +7,7 @@
 #include "plugins/node-agent/config.hpp"
 #include "plugins/node-agent/environment.hpp"
 #include "plugins/node-agent/machine.hpp"
+#include "plugins/node-agent/volumes/claims.hpp"
 #include "plugins/node-agent/volumes/mounter.hpp"
 #include "plugins/node-agent/volumes/object_users.hpp"
 #include "plugins/node-agent/volumes/payload.hpp"
@@ -34,7 +35,7 @@ class Volumes {
  public:
   // All outlive this.
   Volumes(Host host, const AgentConfig& config, const Machine& machine, Mounter& mounter)
-      : host_(host), config_(config), machine_(machine), mounter_(mounter) {}
+      : host_(host), config_(config), machine_(machine), mounter_(mounter), claims_(host, config) {}
 
   struct Prepared {
     int64_t again_at_ns = 0;  // of the monotonic clock: when a token is due; 0: only when something changes
@@ -42,8 +43,8 @@ class Volumes {
         stale;  // told as FailedMount: volumes that stay as they were, since they cannot be renewed
   };
   // Makes every volume of the pod, or brings its files up to date. At once when nothing has changed since. Failures are
-  // told as FailedMount and carry its text ("MountVolume.SetUp failed for volume …"): kNotFound, kInvalid,
-  // kUnavailable.
+  // told as FailedMount and carry its text ("MountVolume.SetUp failed for volume …", "Unable to attach or mount
+  // volumes: …"): kNotFound, kInvalid, kUnavailable, and what a storage provider says.
   Result<Prepared> prepare(const kube::Pod& pod);
   // Where each mount of the container leads; paths below a volume are mounted anew. kInvalid, kNotFound: in the
   // kubelet's words. `recursive_read_only`: whether the runtime can do that.
@@ -60,6 +61,8 @@ class Volumes {
 
   // A ConfigMap or Secret came, changed or went: the pods that are to be prepared or started again.
   std::vector<ObjectKey> object_changed(const ObjectReference& object);
+  // A claim came, changed or went: the pods that wait for it.
+  std::vector<ObjectKey> claim_changed(const ObjectKey& claim) { return claims_.claim_changed(claim); }
   // A container of the pod cannot start for want of an object: the pod is among the answers of object_changed() once
   // one of those comes that its containers' variables are made of.
   void wait_for_variables(const kube::Pod& pod);
@@ -81,6 +84,8 @@ class Volumes {
   [[nodiscard]] std::string volume_folder(const std::string& uid, const std::string& volume) const {
     return pod_folder(uid) + "/volumes/" + volume;
   }
+  // Where the volume's content is on the machine.
+  [[nodiscard]] std::string root_of(const kube::Pod& pod, const Volume& volume) const;
   PodState& state_of(const std::string& uid);
   Status prepare_one(const kube::Pod& pod, PodState& state, const Volume& volume);
   Status write_payload(const kube::Pod& pod, PodState& state, const Volume& volume, const std::string& folder);
@@ -92,6 +97,7 @@ class Volumes {
   const AgentConfig& config_;
   const Machine& machine_;
   Mounter& mounter_;
+  ClaimVolumes claims_;
   ObjectUsers by_volumes_;
   ObjectUsers by_variables_;
 
