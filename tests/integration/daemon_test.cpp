@@ -35,8 +35,8 @@ class DaemonTest : public ::testing::Test {
   void write_config(const std::string& plugins) {
     std::string text = "folders: {config: " + at("c") + ", data: " + at("d") + ", run: " + at("r") +
                        ", plugins: " ORLOP_TEST_PLUGINS "}\nplugins:\n";
-    for (const char* name : {"api-kubernetes", "controllers-workload", "controllers-cluster", "sched-default",
-                             "runtime-containerd", "net-iptables", "node-agent"}) {
+    for (const char* name : {"api-kubernetes", "controllers-workload", "controllers-cluster", "controllers-volume",
+                             "sched-default", "runtime-containerd", "net-iptables", "storage-local", "node-agent"}) {
       text += std::string("  - {name: ") + name + ", enabled: false}\n";
     }
     std::ofstream(at("orlop.yaml")) << text << plugins;
