@@ -32,16 +32,16 @@ TEST(ConfigTest, TheBuiltInFileIsTheOneInTheTreeAndLoads) {
   EXPECT_EQ(config.folders.plugins, "/opt/orlop/lib/orlop/plugins");
   EXPECT_EQ(config.log_age_ms, 600'000);
   EXPECT_EQ(config.log_bytes, 1ull << 30);
-  ASSERT_EQ(config.plugins.size(), 7u);
+  ASSERT_EQ(config.plugins.size(), 9u);
   EXPECT_FALSE(config.plugins[0].isolated);
-  EXPECT_TRUE(config.plugins[4].isolated);
+  EXPECT_TRUE(config.plugins[5].isolated);
   EXPECT_EQ(config.plugins[0].file, "/opt/orlop/lib/orlop/plugins/api-kubernetes.so");
 }
 
 TEST(ConfigTest, TheInstalledFileLaidOverTheDefaultsChangesNothing) {
   const auto outcome = load_config(default_config_text(), "u.yaml", kHere);
   EXPECT_TRUE(outcome.problems.empty());
-  EXPECT_EQ(outcome.config.plugins.size(), 7u);
+  EXPECT_EQ(outcome.config.plugins.size(), 9u);
 }
 
 TEST(ConfigTest, AUsersFileOverridesByKeyAndPluginsByName) {
@@ -64,13 +64,13 @@ plugins:
   EXPECT_EQ(config.folders.data, "/d");
   EXPECT_EQ(config.folders.run, "/run/orlop");
   EXPECT_EQ(config.log_age_ms, 3'600'000);
-  ASSERT_EQ(config.plugins.size(), 8u);
+  ASSERT_EQ(config.plugins.size(), 10u);
   EXPECT_FALSE(config.plugins[0].isolated);  // what the user did not name stays
   EXPECT_EQ(config.plugins[0].config.find("port")->scalar, "7443");
   EXPECT_EQ(*config.plugins[0].config.find("port")->file, "u.yaml");
-  EXPECT_FALSE(config.plugins[5].enabled);
-  EXPECT_EQ(config.plugins[7].instance, "two");
-  EXPECT_EQ(config.plugins[7].file, "/opt/orlop/lib/orlop/plugins/probe.so");
+  EXPECT_FALSE(config.plugins[6].enabled);
+  EXPECT_EQ(config.plugins[9].instance, "two");
+  EXPECT_EQ(config.plugins[9].file, "/opt/orlop/lib/orlop/plugins/probe.so");
 }
 
 TEST(ConfigTest, EveryProblemNamesFileLineAndMend) {
