@@ -25,6 +25,15 @@ std::vector<json::value> items_of(Session& session, std::string_view kind, const
   return {items.begin(), items.end()};
 }
 
+bool uses_claim(const json::value& pod, const std::string& claim) {
+  for (const auto& volume : list_of(pod, "spec.volumes")) {
+    if (text_of(volume, "persistentVolumeClaim.claimName") == claim) return true;
+    const bool own = pick(volume, "ephemeral") != nullptr;
+    if (own && text_of(pod, "metadata.name") + "-" + text_of(volume, "name") == claim) return true;
+  }
+  return false;
+}
+
 void gather(Session& session, const ResourceInfo& info, const json::value& object, DescribeContext& context) {
   const auto name_space = text_of(object, "metadata.namespace");
   const auto name = text_of(object, "metadata.name");
@@ -58,6 +67,10 @@ void gather(Session& session, const ResourceInfo& info, const json::value& objec
       auto lease = session.get((*leases)->path("kube-node-lease", name));
       if (lease.is_ok()) context.lease = std::move(*lease);
     }
+  } else if (info.kind == "PersistentVolumeClaim") {
+    for (auto& pod : items_of(session, "pods", name_space, {})) {
+      if (uses_claim(pod, name)) context.pods.push_back(std::move(pod));
+    }
   } else if (info.kind == "Namespace") {
     context.quotas = items_of(session, "resourcequotas", name, {});
     context.limits = items_of(session, "limitranges", name, {});
@@ -72,11 +85,14 @@ std::string text_for(const ResourceInfo& info, const json::value& object, const 
     if (info.kind == "Namespace") return describe_namespace(object, context);
     if (info.kind == "ConfigMap") return describe_config_map(object, context);
     if (info.kind == "Secret") return describe_secret(object, context);
+    if (info.kind == "PersistentVolumeClaim") return describe_claim(object, context);
+    if (info.kind == "PersistentVolume") return describe_volume(object, context);
   }
   if (info.group == "apps") {
     if (info.kind == "Deployment") return describe_deployment(object, context);
     if (info.kind == "ReplicaSet") return describe_replica_set(object, context);
   }
+  if (info.group == "storage.k8s.io" && info.kind == "StorageClass") return describe_storage_class(object, context);
   return describe_generic(object, context);
 }
 

@@ -33,7 +33,7 @@ class DescribeText {
 struct DescribeContext {
   int64_t now_s = 0;
   std::vector<boost::json::value> events;
-  std::vector<boost::json::value> pods;             // of a node, or selected by a workload
+  std::vector<boost::json::value> pods;             // of a node, selected by a workload, or using a claim
   std::vector<boost::json::value> replica_sets;     // of a deployment
   std::vector<boost::json::value> endpoint_slices;  // of a service
   std::vector<boost::json::value> quotas, limits;   // of a namespace
@@ -48,6 +48,9 @@ std::string describe_node(const boost::json::value& node, const DescribeContext&
 std::string describe_namespace(const boost::json::value& name_space, const DescribeContext& context);
 std::string describe_config_map(const boost::json::value& map, const DescribeContext& context);
 std::string describe_secret(const boost::json::value& secret, const DescribeContext& context);
+std::string describe_claim(const boost::json::value& claim, const DescribeContext& context);
+std::string describe_volume(const boost::json::value& volume, const DescribeContext& context);
+std::string describe_storage_class(const boost::json::value& storage_class, const DescribeContext& context);
 // Any other kind: its metadata and fields, words in title case.
 std::string describe_generic(const boost::json::value& object, const DescribeContext& context);
 

@@ -112,5 +112,28 @@ TEST(Describe, PodAndItsEvents) {
   EXPECT_NE(text.find("node-agent  done\n"), std::string::npos) << text;
 }
 
+TEST(DescribeStorage, AClaimAndItsVolume) {
+  DescribeContext context;
+  context.pods.push_back(parse(R"({"metadata":{"name":"web-1"}})"));
+  const auto claim = describe_claim(parse(R"({"metadata":{"name":"c","namespace":"default",
+    "finalizers":["kubernetes.io/pvc-protection"]},"spec":{"storageClassName":"local","volumeName":"v",
+    "volumeMode":"Filesystem"},"status":{"phase":"Bound","capacity":{"storage":"1Gi"},
+    "accessModes":["ReadWriteMany","ReadWriteOnce"]}})"),
+                                    context);
+  EXPECT_EQ(claim,
+            "Name:          c\nNamespace:     default\nStorageClass:  local\nStatus:        Bound\nVolume:        v\n"
+            "Labels:        <none>\nAnnotations:   <none>\nFinalizers:    [kubernetes.io/pvc-protection]\n"
+            "Capacity:      1Gi\nAccess Modes:  RWO,RWX\nVolumeMode:    Filesystem\nUsed By:       web-1\n"
+            "Events:        <none>\n");
+  const auto volume = describe_volume(parse(R"({"metadata":{"name":"v"},"spec":{"claimRef":{"namespace":"default",
+    "name":"c"},"capacity":{"storage":"1Gi"},"csi":{"driver":"orlop.io/local","volumeHandle":"v"},
+    "nodeAffinity":{"required":{"nodeSelectorTerms":[{"matchExpressions":[{"key":"kubernetes.io/hostname",
+    "operator":"In","values":["n1"]}]}]}}},"status":{"phase":"Bound"}})"),
+                                      {});
+  EXPECT_NE(volume.find("default/c"), std::string::npos) << volume;
+  EXPECT_NE(volume.find("kubernetes.io/hostname in [n1]"), std::string::npos) << volume;
+  EXPECT_NE(volume.find("CSI (a Container Storage Interface (CSI) volume source)"), std::string::npos) << volume;
+}
+
 }  // namespace
 }  // namespace orlop::cli

@@ -33,6 +33,30 @@ void volume_prepare(Message* object) {
   volume.mutable_status()->set_phase("Pending");
 }
 
+void validate_volume_source(const corev1::PersistentVolumeSpec& spec, const FieldPath& path, FieldErrors* errors) {
+  const auto& source = spec.persistentvolumesource();
+  if (source.has_hostpath() && source.hostpath().path() == "/" && spec.persistentvolumereclaimpolicy() == "Recycle") {
+    errors->forbidden(path.child("persistentVolumeReclaimPolicy"), "may not be 'recycle' for a hostPath mount of '/'");
+  }
+  if (source.has_local()) {
+    if (source.local().path().empty()) errors->required(path.child("local", "path"));
+    if (!spec.nodeaffinity().has_required()) {
+      errors->required(FieldPath("metadata").child("annotations"), "Local volume requires node affinity");
+    }
+  }
+  if (source.has_csi()) {
+    if (source.csi().driver().empty()) errors->required(path.child("csi", "driver"));
+    if (source.csi().volumehandle().empty()) errors->required(path.child("csi", "volumeHandle"));
+  }
+}
+
+template <typename Modes>
+void validate_once_pod(const Modes& modes, const FieldPath& path, FieldErrors* errors) {
+  if (modes.size() > 1 && std::find(modes.begin(), modes.end(), "ReadWriteOncePod") != modes.end()) {
+    errors->forbidden(path, "may not use ReadWriteOncePod with other access modes");
+  }
+}
+
 void validate_volume(const Message& object, FieldErrors* errors) {
   const auto& spec = as<corev1::PersistentVolume>(object).spec();
   const FieldPath path("spec");
@@ -43,6 +67,11 @@ void validate_volume(const Message& object, FieldErrors* errors) {
     if (std::find(kModes.begin(), kModes.end(), mode) == kModes.end())
       errors->not_supported(path.child("accessModes"), mode, kModes);
   }
+  validate_once_pod(spec.accessmodes(), path.child("accessModes"), errors);
+  if (spec.has_volumemode() && spec.volumemode() != "Block" && spec.volumemode() != "Filesystem") {
+    errors->not_supported(path.child("volumeMode"), spec.volumemode(), {"Block", "Filesystem"});
+  }
+  validate_volume_source(spec, path, errors);
   if (spec.capacity().empty()) errors->required(path.child("capacity"));
   for (const auto& [name, amount] : spec.capacity()) {
     if (name != "storage") errors->not_supported(path.child("capacity"), name, {"storage"});
@@ -97,7 +126,9 @@ void claim_prepare(Message* object) {
 }
 
 void validate_claim(const Message& object, FieldErrors* errors) {
-  validate_claim_spec(as<corev1::PersistentVolumeClaim>(object).spec(), FieldPath("spec"), errors);
+  const auto& spec = as<corev1::PersistentVolumeClaim>(object).spec();
+  validate_claim_spec(spec, FieldPath("spec"), errors);
+  validate_once_pod(spec.accessmodes(), FieldPath("spec").child("accessModes"), errors);
 }
 
 void validate_claim_update(const Message& object, const Message& current, std::string_view subresource,
