@@ -91,7 +91,7 @@ TEST(ConfigTest, EveryProblemNamesFileLineAndMend) {
 
 TEST(ConfigTest, PluginFilesThatAreNotThereAreNamed) {
   const auto problems = check_plugins(load_config("", "none", kHere).config);
-  ASSERT_EQ(problems.size(), 7u);
+  ASSERT_EQ(problems.size(), 9u);
   EXPECT_NE(problems[0].text().find("there is no file /opt/orlop/lib/orlop/plugins/api-kubernetes.so"),
             std::string::npos);
 }
