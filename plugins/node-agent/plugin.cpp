@@ -133,6 +133,7 @@ class NodeAgent final : public Plugin {
       observer_->remove_dead_containers(ended);
       const auto freed = upkeep_->images().free_bytes(bytes);
       if (!freed) host().log_warn("images could not be removed: " + freed.message());
+      upkeep_->note_event();
     };
     pressure_ = std::make_unique<PressureManager>(host(), config_.node_names.front(), config_.resources.eviction,
                                                   std::move(actions), pods_->conditions());

@@ -60,6 +60,12 @@ int64_t Housekeeper::step() {
     if (look_at_containers) containers_dirty_ = false;
   }
   logs_.look();
+  if (now >= collect_due_ns_) {
+    const Status collected = images_.collect();
+    collect_due_ns_ = now + (collected ? kCollectNs : kFailedNs);
+    warn("images", collected);
+    look_at_images = true;
+  }
   if (look_at_images) {
     const auto changed = images_.look();
     images_due_ns_ = now + (changed ? 0 : kFailedNs);
@@ -71,11 +77,6 @@ int64_t Housekeeper::step() {
     containers_due_ns_ = now + (collected ? kContainersNs : kFailedNs);
     if (!collected) note_event();
     warn("leftovers of pods cannot be looked for", collected);
-  }
-  if (now >= collect_due_ns_) {
-    const Status collected = images_.collect();
-    collect_due_ns_ = now + (collected ? kCollectNs : kFailedNs);
-    warn("images", collected);
   }
   return kStepNs;
 }

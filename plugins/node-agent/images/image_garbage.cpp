@@ -52,7 +52,7 @@ Status ImageGarbage::collect() {
 }
 
 Status ImageGarbage::collect_by_disk() {
-  ORLOP_TRY(look_locked().status());
+  ORLOP_TRY(look_locked());
   ORLOP_ASSIGN(const std::string folder, image_folder());
   const DiskSpace disk = look_at_disk_(folder);
   const auto capacity = static_cast<int64_t>(disk.capacity_bytes);
@@ -66,6 +66,7 @@ Status ImageGarbage::collect_by_disk() {
   if (used_percent < settings_.high_percent) return Status::ok();
   const int64_t wanted = capacity * (100 - settings_.low_percent) / 100 - available;
   ORLOP_ASSIGN(const int64_t freed, free_locked(wanted));
+  if (freed > 0) ORLOP_TRY(look_locked());
   if (freed >= wanted) return Status::ok();
   const std::string message = "Failed to garbage collect required amount of images. Attempted to free " +
                               std::to_string(wanted) + " bytes, but only found " + std::to_string(freed) +
@@ -76,13 +77,16 @@ Status ImageGarbage::collect_by_disk() {
 
 Result<int64_t> ImageGarbage::free_bytes(int64_t wanted) {
   const std::lock_guard lock(work_mutex_);
-  ORLOP_TRY(look_locked().status());
-  return free_locked(wanted);
+  ORLOP_TRY(look_locked());
+  ORLOP_ASSIGN(const int64_t freed, free_locked(wanted));
+  if (freed > 0) ORLOP_TRY(look_locked());
+  return freed;
 }
 
 Result<bool> ImageGarbage::look() {
   const std::lock_guard lock(work_mutex_);
-  return look_locked();
+  ORLOP_TRY(look_locked());
+  return std::exchange(changed_, false);
 }
 
 NodeImages ImageGarbage::node_images() const {
@@ -90,7 +94,7 @@ NodeImages ImageGarbage::node_images() const {
   return list_;
 }
 
-Result<bool> ImageGarbage::look_locked() {
+Status ImageGarbage::look_locked() {
   ORLOP_TRY(learn_pinned());
   ORLOP_ASSIGN(const auto images,
                runtime_.invoke<cri::ListImagesResponse>("ImageService/ListImages", cri::ListImagesRequest()));
@@ -127,9 +131,9 @@ Result<bool> ImageGarbage::look_locked() {
   });
   if (list.size() > kNodeImagesMax) list.resize(kNodeImagesMax);
   const std::lock_guard lock(list_mutex_);
-  const bool changed = !same_images(list, list_);
+  changed_ = changed_ || !same_images(list, list_);
   list_ = std::move(list);
-  return changed;
+  return Status::ok();
 }
 
 Result<int64_t> ImageGarbage::free_locked(int64_t wanted) {

@@ -43,7 +43,8 @@ class ImageGarbage {
   Status collect();
   // Takes away unused images until so many bytes should be free, as far as there are any; returns how many were freed.
   Result<int64_t> free_bytes(int64_t wanted);
-  // Lists the images that are here and those in use. True: the list of node_images() has changed.
+  // Lists the images that are here and those in use. True: the list of node_images() has changed since the last look()
+  // (by what was found, or by what collect() and free_bytes() took away).
   Result<bool> look();
   // As status.images of the Node has them: the 50 biggest, biggest first, of the last look.
   [[nodiscard]] NodeImages node_images() const;
@@ -58,7 +59,7 @@ class ImageGarbage {
   };
 
   Status collect_by_disk();
-  Result<bool> look_locked();
+  Status look_locked();
   Result<int64_t> free_locked(int64_t wanted);
   Result<std::string> image_folder();
   Status learn_pinned();
@@ -75,6 +76,7 @@ class ImageGarbage {
   std::set<std::string> pinned_names_;
   bool knows_pinned_ = false;
   bool looked_ = false;
+  bool changed_ = false;
   bool failed_once_ = false;
   std::string folder_;
   mutable std::mutex list_mutex_;

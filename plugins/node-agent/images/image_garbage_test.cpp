@@ -144,6 +144,15 @@ TEST_F(ImageGarbageTest, FreesOnDemandAndTellsHowMuch) {
   EXPECT_EQ(*garbage_.free_bytes(1), 0);
 }
 
+TEST_F(ImageGarbageTest, WhatIsFreedIsAChangeOfTheList) {
+  image("a", 30);
+  EXPECT_TRUE(*garbage_.look());
+  EXPECT_EQ(*garbage_.free_bytes(10), 30);
+  EXPECT_TRUE(garbage_.node_images().empty());
+  EXPECT_TRUE(*garbage_.look());
+  EXPECT_FALSE(*garbage_.look());
+}
+
 TEST_F(ImageGarbageTest, TellsTheBiggest) {
   for (int i = 0; i < 60; ++i) image("i" + std::to_string(i), static_cast<uint64_t>(i));
   for (int i = 0; i < 9; ++i) images_.mutable_images(59)->add_repo_digests("i59@sha256:" + std::to_string(i));
