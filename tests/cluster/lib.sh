@@ -39,7 +39,7 @@ node: {name: test-node}
 folders: {config: $work/etc, data: $work/data, run: $work/run}
 plugins:
   - name: api-kubernetes
-    config: {listen: "127.0.0.1:$port"}
+    config: {listen: "0.0.0.0:$port"}
   - name: node-agent
     config: {container_log_size_max: 100Ki}
 END
@@ -163,7 +163,8 @@ run_test() {
       echo "FAILED $label"
       printf '%s\n' "$output"
     fi
-    "${kubectls%% *}" delete deploy,sts,ds,cronjob,job,rc,service,pod --all --now --wait=true --timeout=60s >/dev/null 2>&1
+    "${kubectls%% *}" delete deploy,sts,ds,cronjob,job,rc,pod --all --now --wait=true --timeout=60s >/dev/null 2>&1
+    "${kubectls%% *}" delete service --field-selector metadata.name!=kubernetes >/dev/null 2>&1
     "${kubectls%% *}" delete configmap,secret --field-selector metadata.name!=kube-root-ca.crt >/dev/null 2>&1
   done
 }
