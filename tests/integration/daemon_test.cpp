@@ -135,11 +135,11 @@ TEST_F(DaemonTest, CheckConfigNamesEveryFaultWithItsLine) {
       "  - name: one\n    file: probe.so\n    config: {limit: 99, greetnig: x}\n  - {name: two, file: none.so}\n");
   EXPECT_EQ(exit_code(start({"--check-config"})), 1);
   const std::string out = read_file(at("log"));
-  EXPECT_NE(out.find("orlop.yaml:12: the config of one.limit is 99, above its maximum; write 10 or less"),
+  EXPECT_NE(out.find("orlop.yaml:14: the config of one.limit is 99, above its maximum; write 10 or less"),
             std::string::npos)
       << out;
   EXPECT_NE(out.find("has no key greetnig; did you mean greeting?"), std::string::npos) << out;
-  EXPECT_NE(out.find("orlop.yaml:13: plugin two: there is no file"), std::string::npos) << out;
+  EXPECT_NE(out.find("orlop.yaml:15: plugin two: there is no file"), std::string::npos) << out;
   write_config("  - {name: one, file: probe.so}\n");
   EXPECT_EQ(exit_code(start({"--check-config"})), 0);
   EXPECT_TRUE(logged("orlop.yaml: good"));
