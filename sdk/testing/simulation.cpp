@@ -243,11 +243,9 @@ std::string run_seeds(const std::string& name, const std::function<std::optional
   for (uint64_t seed = first; seed <= last; ++seed, ++ran) {
     const auto wrong = simulate(seed);
     if (!wrong) continue;
-    failures +=
-        "seed " + std::to_string(seed) + ": " + *wrong + "  again: ORLOP_SIM_SEED=" + std::to_string(seed) + "\n";
-    if (++failed == kFailuresShown) {
-      ++ran;
-      break;
+    if (++failed <= kFailuresShown) {
+      failures +=
+          "seed " + std::to_string(seed) + ": " + *wrong + "  again: ORLOP_SIM_SEED=" + std::to_string(seed) + "\n";
     }
   }
   std::cout << name << ": seeds " << first << " to " << first + ran - 1 << ", " << failed << " failed" << std::endl;

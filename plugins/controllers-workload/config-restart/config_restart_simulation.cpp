@@ -1,6 +1,5 @@
 // A Deployment whose configuration changes in a storm: which snapshots its pods use, and that they are there.
-#include "orlop/testing/simulated_cluster.hpp"
-#include "orlop/testing/simulation.hpp"
+#include "orlop/testing/simulated_world.hpp"
 #include "plugins/controllers-workload/config-restart/config_restart.hpp"
 #include "plugins/controllers-workload/deployment/deployment.hpp"
 #include "plugins/controllers-workload/replicaset/replicaset.hpp"
@@ -18,50 +17,39 @@ namespace {
 
 using ConfigMap = k8s::io::api::core::v1::ConfigMap;
 
-constexpr char kDeployments[] = "deployments.apps";
 constexpr char kConfigMaps[] = "configmaps";
 
-class World {
+class World final : public testing::SimulatedWorld<Deployment> {
  public:
-  explicit World(uint64_t seed) : sim_(seed), cluster_(sim_) {
+  explicit World(uint64_t seed) : SimulatedWorld(seed, {.steps = 120}) {
     cluster_.owner_kinds = {"replicasets.apps"};
-    sim_.controller("deployment", [](Host host) { return std::make_unique<DeploymentController>(host, 1); });
-    sim_.controller("replicaset", [](Host host) { return std::make_unique<ReplicaSetController>(host, 1); });
-    sim_.controller("config", [](Host host) { return std::make_unique<ConfigRestartController<Deployment>>(host); });
+    controller<DeploymentController>("deployment", 1U);
+    controller<ReplicaSetController>("replicaset", 1U);
+    controller<ConfigRestartController<Deployment>>("config");
     if (sim_.chance(0.8)) set_config("0");
-    (void)sim_.kernel().create(kDeployments, first());
+    begin(first());
     users();
     sim_.invariant("what pods use is there", [this] { return check_snapshots(); });
     sim_.at_rest("pods see one configuration, the last one", [this] { return check_values(); });
     sim_.at_rest("no snapshots but those of the history", [this] { return check_count(); });
   }
 
-  std::optional<std::string> run() { return sim_.run(120); }
-
  private:
-  static Deployment first() {
-    Deployment out;
-    out.mutable_metadata()->set_name("web");
-    out.mutable_metadata()->set_namespace_("default");
+  Deployment first() {
+    Deployment out = with_template();
     (*out.mutable_metadata()->mutable_annotations())[kRestartOnConfigChange] = "true";
     auto& spec = *out.mutable_spec();
     spec.set_replicas(2);
     spec.set_progressdeadlineseconds(60);
     spec.set_revisionhistorylimit(2);
-    (*spec.mutable_selector()->mutable_matchlabels())["app"] = "web";
-    (*spec.mutable_template_()->mutable_metadata()->mutable_labels())["app"] = "web";
-    auto& container = *spec.mutable_template_()->mutable_spec()->add_containers();
-    container.set_name("web");
+    auto& container = *spec.mutable_template_()->mutable_spec()->mutable_containers(0);
     container.add_envfrom()->mutable_configmapref()->mutable_localobjectreference()->set_name("app");
-    spec.mutable_template_()->mutable_spec()->set_restartpolicy("Always");
     spec.mutable_strategy()->set_type("RollingUpdate");
     spec.mutable_strategy()->mutable_rollingupdate()->mutable_maxsurge()->set_intval(1);
     spec.mutable_strategy()->mutable_rollingupdate()->mutable_maxunavailable()->set_intval(0);
     return out;
   }
 
-  Deployment web() { return *sim_.kernel().get<Deployment>(kDeployments, "default", "web"); }
-  std::vector<ReplicaSet> sets() { return sim_.kernel().list<ReplicaSet>("replicasets.apps", "default"); }
   std::optional<std::string> value_of(const std::string& name) {
     const auto map = sim_.kernel().get<ConfigMap>(kConfigMaps, "default", name);
     if (!map) return std::nullopt;
@@ -79,17 +67,11 @@ class World {
     sim_.note("user: config " + value);
     if (!sim_.kernel().update(kConfigMaps, map)) (void)sim_.kernel().create(kConfigMaps, map);
   }
-  void edit(const std::string& what, const std::function<void(Deployment&)>& change) {
-    Deployment object = web();
-    change(object);
-    sim_.note("user: " + what);
-    (void)sim_.kernel().update(kDeployments, object);
-  }
   // As kubectl: the set's template, and its annotations in place of the Deployment's.
   std::string undo() {
-    const auto all = sets();
-    if (all.empty()) return "";
-    const ReplicaSet& to = sim_.pick(all);
+    const auto history = all<ReplicaSet>();
+    if (history.empty()) return "";
+    const ReplicaSet& to = sim_.pick(history);
     edit("undo to " + to.metadata().name(), [&](Deployment& object) {
       *object.mutable_spec()->mutable_template_() = to.spec().template_();
       object.mutable_spec()->mutable_template_()->mutable_metadata()->mutable_labels()->erase(kHashLabel);
@@ -138,23 +120,18 @@ class World {
   }
   std::string check_count() {
     std::set<std::string> named;
-    for (const ReplicaSet& set : sets()) {
+    for (const ReplicaSet& set : all<ReplicaSet>()) {
       for (const auto& [object, snapshot] : snapshots_of(set.spec().template_())) named.insert(snapshot);
     }
-    const auto all = sim_.kernel().list<ConfigMap>(kConfigMaps, "default", "label/orlop.dev/config-snapshot=true");
+    const auto kept = sim_.kernel().list<ConfigMap>(kConfigMaps, "default", "label/orlop.dev/config-snapshot=true");
     // One more may be left: the one that was seen last.
-    return all.size() <= named.size() + 1 ? "" : std::to_string(all.size()) + " snapshots";
+    return kept.size() <= named.size() + 1 ? "" : std::to_string(kept.size()) + " snapshots";
   }
 
-  testing::Simulation sim_;
-  testing::SimulatedCluster cluster_;
   std::set<std::string> allowed_;
 };
 
-TEST(ConfigRestartSimulation, Seeds) {
-  const auto wrong = testing::run_seeds("changed configuration", [](uint64_t seed) { return World(seed).run(); });
-  EXPECT_TRUE(wrong.empty()) << wrong;
-}
+ORLOP_SIMULATION(ConfigRestartSimulation, World, "changed configuration")
 
 }  // namespace
 }  // namespace orlop::workload

@@ -1,7 +1,6 @@
 // DaemonSets in a storm: users who change template, selector and limits, nodes that join, go, and change, pods that
 // end, faults of every kind.
-#include "orlop/testing/simulated_cluster.hpp"
-#include "orlop/testing/simulation.hpp"
+#include "orlop/testing/simulated_world.hpp"
 #include "plugins/controllers-workload/daemonset/daemonset.hpp"
 #include "plugins/controllers-workload/revisions/revision.hpp"
 
@@ -18,53 +17,35 @@
 namespace orlop::workload {
 namespace {
 
-constexpr char kSets[] = "daemonsets.apps";
 constexpr char kRevisions[] = "controllerrevisions.apps";
 constexpr char kBroken[] = "broken";
 constexpr int32_t kHistory = 2;
 
-class World {
+class World final : public testing::SimulatedWorld<DaemonSet> {
  public:
-  explicit World(uint64_t seed)
-      : sim_(seed), accidents_(seed % 2 == 0), surges_(seed % 3 == 0), cluster_(sim_, cluster_options(accidents_)) {
+  explicit World(uint64_t seed) : SimulatedWorld(seed, options(seed % 2 == 0)), surges_(seed % 3 == 0) {
     cluster_.broken = [](const kube::Pod& pod) { return image_of(pod) == kBroken; };
-    cluster_.owner_kinds = {kSets};
-    sim_.controller("daemonset", [](Host host) { return std::make_unique<DaemonSetController>(host, 1); });
-    (void)sim_.kernel().create(kSets, first());
+    controller<DaemonSetController>("daemonset", 1U);
+    begin(first());
     before_ = look();
     users();
     checks();
     sim_.show([this] { return state(); });
   }
 
-  std::optional<std::string> run() { return sim_.run(200); }
-
  private:
-  static testing::SimulatedClusterOptions cluster_options(bool accidents) {
-    testing::SimulatedClusterOptions options;
-    options.nodes = 4;
-    if (accidents) {
-      options.pods_deleted = 0.5;
-      options.pods_fail = 0.5;
-      options.pods_unready = 0.5;
-      options.nodes_lost = 0.5;
-    }
-    return options;
+  static testing::SimulatedWorldOptions options(bool accidents) {
+    testing::SimulatedWorldOptions out{.name = "agent", .steps = 200, .accidents = accidents};
+    out.cluster.nodes = 4;
+    out.cluster.nodes_lost = accidents ? 0.5 : 0;
+    return out;
   }
 
   DaemonSet first() {
-    DaemonSet out;
-    out.mutable_metadata()->set_name("agent");
-    out.mutable_metadata()->set_namespace_("default");
+    DaemonSet out = with_template();
     auto& spec = *out.mutable_spec();
     spec.set_revisionhistorylimit(kHistory);
     spec.set_minreadyseconds(sim_.chance(0.3) ? 5 : 0);
-    (*spec.mutable_selector()->mutable_matchlabels())["app"] = "agent";
-    (*spec.mutable_template_()->mutable_metadata()->mutable_labels())["app"] = "agent";
-    auto& container = *spec.mutable_template_()->mutable_spec()->add_containers();
-    container.set_name("agent");
-    container.set_image("v1");
-    spec.mutable_template_()->mutable_spec()->set_restartpolicy("Always");
     set_limits(spec);
     return out;
   }
@@ -78,9 +59,6 @@ class World {
 
   // ------------------------------------------------------------------------------------------ what is there
 
-  DaemonSet agent() { return *sim_.kernel().get<DaemonSet>(kSets, "default", "agent"); }
-  static std::string image_of(const kube::Pod& pod) { return pod.spec().containers(0).image(); }
-  static std::string image_of(const DaemonSet& set) { return set.spec().template_().spec().containers(0).image(); }
   static bool is_rolling(const DaemonSet& set) { return set.spec().updatestrategy().type() == "RollingUpdate"; }
 
   struct Look {
@@ -93,7 +71,7 @@ class World {
     }
   };
   Look look() {
-    Look out{agent(), {}, {}};
+    Look out{stored(), {}, {}};
     for (const Node& node : sim_.kernel().list<Node>("nodes")) out.nodes[node.metadata().name()] = view_of(node);
     for (kube::Pod& pod : cluster_.pods()) out.pods[pod.metadata().uid()] = std::move(pod);
     return out;
@@ -113,10 +91,7 @@ class World {
       out += " | " + name + (now.wants(name) ? "" : " no") + ":";
       for (const auto& [uid, pod] : now.pods) {
         if (target_node(pod) != name) continue;
-        out += " " + image_of(pod) + (kube::is_terminating(pod) ? "-" : "") +
-               (kube::is_terminal(pod) ? "!"
-                : kube::is_ready(pod)  ? "+"
-                                       : "?");
+        out += " " + image_of(pod) + mark_of(pod);
       }
     }
     return out;
@@ -124,16 +99,6 @@ class World {
 
   // ------------------------------------------------------------------------------------------ what users do
 
-  void edit(const std::string& what, const std::function<void(k8s::io::api::apps::v1::DaemonSetSpec&)>& change) {
-    DaemonSet set = agent();
-    change(*set.mutable_spec());
-    sim_.note("user: " + what);
-    (void)sim_.kernel().update(kSets, set);
-  }
-  void set_image(const std::string& image) {
-    edit("image " + image,
-         [&](auto& spec) { spec.mutable_template_()->mutable_spec()->mutable_containers(0)->set_image(image); });
-  }
   std::string some_image() { return "v" + std::to_string(1 + sim_.below(5)); }
   void edit_node(const std::string& what, const std::function<void(Node&)>& change) {
     const auto nodes = sim_.kernel().list<Node>("nodes");
@@ -155,13 +120,13 @@ class World {
   }
   void users() {
     sim_.actor("set image", 0.4, [this] { set_image(sim_.chance(0.15) ? kBroken : some_image()); });
-    sim_.actor("limits", 0.2, [this] { edit("limits", [this](auto& spec) { set_limits(spec); }); });
+    sim_.actor("limits", 0.2, [this] { edit_spec("limits", [this](auto& spec) { set_limits(spec); }); });
     sim_.actor("on delete", 0.05, [this] {
-      edit("on delete", [](auto& spec) { spec.mutable_updatestrategy()->set_type("OnDelete"); });
+      edit_spec("on delete", [](auto& spec) { spec.mutable_updatestrategy()->set_type("OnDelete"); });
       reached_ = false;  // of two pods on a node the older stays, available or not
     });
     sim_.actor("selector", 0.15, [this] {
-      edit("selector", [this](auto& spec) {
+      edit_spec("selector", [this](auto& spec) {
         auto& selector = *spec.mutable_template_()->mutable_spec()->mutable_nodeselector();
         selector.clear();
         if (sim_.chance(0.5)) selector["zone"] = "a";
@@ -178,7 +143,7 @@ class World {
     sim_.actor("undo", 0.1, [this] { undo(); });
     sim_.before_calm([this] {
       set_image(some_image());
-      edit("limits", [this](auto& spec) { set_limits(spec); });
+      edit_spec("limits", [this](auto& spec) { set_limits(spec); });
     });
   }
   void undo() {
@@ -187,7 +152,7 @@ class World {
     const ControllerRevision& to = sim_.pick(revisions);
     const auto pod_template = template_of(to);
     if (!pod_template) return;
-    edit("undo to " + to.metadata().name(), [&](auto& spec) { *spec.mutable_template_() = *pod_template; });
+    edit_spec("undo to " + to.metadata().name(), [&](auto& spec) { *spec.mutable_template_() = *pod_template; });
     reached_ = false;  // the selector may be another
   }
 
@@ -211,7 +176,7 @@ class World {
                           Look{before_.set, now.nodes, {}}.wants(node);
       if (!wanted) wrong = pod.metadata().name() + " was made for " + node;
     }
-    if (wrong.empty() && !accidents_) wrong = check_availability(now);
+    if (wrong.empty() && !options_.accidents) wrong = check_availability(now);
     before_ = std::move(now);
     return wrong;
   }
@@ -275,7 +240,7 @@ class World {
     return "";
   }
   std::string check_history_at_rest() {
-    const DaemonSet set = agent();
+    const DaemonSet set = stored();
     const std::string present = template_patch(set.spec().template_());
     int64_t highest = 0, newest = 0;
     int32_t old = 0;
@@ -293,19 +258,13 @@ class World {
     return old > kHistory + 1 ? std::to_string(old) + " old revisions" : "";
   }
 
-  testing::Simulation sim_;
-  bool accidents_;
   bool surges_;
-  testing::SimulatedCluster cluster_;
   Look before_;
   bool reached_ = false;
   int32_t most_ = 0;
 };
 
-TEST(DaemonSetSimulation, Seeds) {
-  const auto wrong = testing::run_seeds("daemonsets", [](uint64_t seed) { return World(seed).run(); });
-  EXPECT_TRUE(wrong.empty()) << wrong;
-}
+ORLOP_SIMULATION(DaemonSetSimulation, World, "daemonsets")
 
 }  // namespace
 }  // namespace orlop::workload

@@ -1,6 +1,5 @@
 // Deployments and ReplicaSets in a storm: users who scale, change, pause and undo, pods that end, faults of every kind.
-#include "orlop/testing/simulated_cluster.hpp"
-#include "orlop/testing/simulation.hpp"
+#include "orlop/testing/simulated_world.hpp"
 #include "plugins/controllers-workload/deployment/deployment.hpp"
 #include "plugins/controllers-workload/deployment/history.hpp"
 #include "plugins/controllers-workload/replicaset/replicaset.hpp"
@@ -18,56 +17,32 @@
 namespace orlop::workload {
 namespace {
 
-constexpr char kDeployments[] = "deployments.apps";
 constexpr char kSets[] = "replicasets.apps";
 constexpr char kBroken[] = "broken";
 constexpr char kBrokenAtLast[] = "broken-at-last";
 constexpr int32_t kHistory = 2;
 
-class World {
+class World final : public testing::SimulatedWorld<Deployment> {
  public:
-  explicit World(uint64_t seed)
-      : sim_(seed), accidents_(seed % 2 == 0), recreate_(seed % 5 == 0), cluster_(sim_, cluster_options(accidents_)) {
+  explicit World(uint64_t seed) : SimulatedWorld(seed, {.accidents = seed % 2 == 0}), recreate_(seed % 5 == 0) {
     cluster_.broken = [](const kube::Pod& pod) { return pod.spec().containers(0).image().starts_with(kBroken); };
     cluster_.owner_kinds = {kSets};
-    sim_.controller("deployment", [](Host host) { return std::make_unique<DeploymentController>(host, 1); });
-    sim_.controller("replicaset", [](Host host) { return std::make_unique<ReplicaSetController>(host, 1); });
-    (void)sim_.kernel().create(kDeployments, first());
-    noted_edit();
+    controller<DeploymentController>("deployment", 1U);
+    controller<ReplicaSetController>("replicaset", 1U);
+    begin(first());
     users();
     checks();
     sim_.show([this] { return state(); });
   }
 
-  std::optional<std::string> run() { return sim_.run(150); }
-
  private:
-  static testing::SimulatedClusterOptions cluster_options(bool accidents) {
-    testing::SimulatedClusterOptions options;
-    if (accidents) {
-      options.pods_deleted = 0.5;
-      options.pods_fail = 0.5;
-      options.pods_unready = 0.5;
-      options.nodes_lost = 0.2;
-    }
-    return options;
-  }
-
   Deployment first() {
-    Deployment out;
-    out.mutable_metadata()->set_name("web");
-    out.mutable_metadata()->set_namespace_("default");
+    Deployment out = with_template();
     auto& spec = *out.mutable_spec();
     spec.set_replicas(static_cast<int32_t>(sim_.below(6)));
     spec.set_progressdeadlineseconds(60);
     spec.set_revisionhistorylimit(kHistory);
     spec.set_minreadyseconds(sim_.chance(0.3) ? 5 : 0);
-    (*spec.mutable_selector()->mutable_matchlabels())["app"] = "web";
-    (*spec.mutable_template_()->mutable_metadata()->mutable_labels())["app"] = "web";
-    auto& container = *spec.mutable_template_()->mutable_spec()->add_containers();
-    container.set_name("web");
-    container.set_image("v1");
-    spec.mutable_template_()->mutable_spec()->set_restartpolicy("Always");
     spec.mutable_strategy()->set_type(recreate_ ? "Recreate" : "RollingUpdate");
     if (!recreate_) set_limits(out);
     return out;
@@ -83,14 +58,13 @@ class World {
 
   // ------------------------------------------------------------------------------------------ what is there
 
-  Deployment web() { return *sim_.kernel().get<Deployment>(kDeployments, "default", "web"); }
   std::vector<ReplicaSet> sets() {
-    auto all = sim_.kernel().list<ReplicaSet>(kSets, "default");
-    std::erase_if(all, [](const ReplicaSet& set) { return kube::controller_of(set.metadata()) == nullptr; });
-    return all;
+    auto out = all<ReplicaSet>();
+    std::erase_if(out, [](const ReplicaSet& set) { return kube::controller_of(set.metadata()) == nullptr; });
+    return out;
   }
   bool is_available(const kube::Pod& pod) {
-    const auto from = kube::available_from_s(pod, web().spec().minreadyseconds());
+    const auto from = kube::available_from_s(pod, stored().spec().minreadyseconds());
     return from && *from <= sim_.now_s();
   }
   int32_t available() {
@@ -124,18 +98,15 @@ class World {
     const Limits limits = limits_of(object);
     return limits.replicas - limits.max_unavailable;
   }
-  static const std::string& image_of(const auto& object) {
-    return object.spec().template_().spec().containers(0).image();
-  }
   static bool is_broken(const Deployment& object) { return image_of(object).starts_with(kBroken); }
   bool scaling_is_due() {
-    std::vector<Stored<ReplicaSet>> all;
-    for (const ReplicaSet& set : sets()) all.push_back({set, 0});
-    return is_scaling_event(web(), {}, all);
+    std::vector<Stored<ReplicaSet>> present;
+    for (const ReplicaSet& set : sets()) present.push_back({set, 0});
+    return is_scaling_event(stored(), {}, present);
   }
 
   std::string state() {
-    const Deployment object = web();
+    const Deployment object = stored();
     const Limits limits = limits_of(object);
     std::string out = image_of(object) + " x" + std::to_string(limits.replicas) + " +" +
                       std::to_string(limits.max_surge) + " -" + std::to_string(limits.max_unavailable) +
@@ -151,18 +122,11 @@ class World {
 
   // ------------------------------------------------------------------------------------------ what users do
 
-  void edit(const std::string& what, const std::function<void(Deployment&)>& change) {
-    Deployment object = web();
-    change(object);
-    sim_.note("user: " + what);
-    (void)sim_.kernel().update(kDeployments, object);
-    noted_edit();
-  }
-  void noted_edit() {
-    ceiling_ = std::max(ceiling_, ceiling_of(web()));
+  void edited() override {
+    ceiling_ = std::max(ceiling_, ceiling_of(stored()));
     reached_ = false;
   }
-  void set_image(const std::string& image) {
+  void roll_out(const std::string& image) {
     edit("image " + image, [&](Deployment& object) {
       object.mutable_spec()->mutable_template_()->mutable_spec()->mutable_containers(0)->set_image(image);
       if (sim_.chance(0.1)) take_its_name(object);
@@ -180,9 +144,9 @@ class World {
     (void)sim_.kernel().create(kSets, foreign);
   }
   void undo() {
-    const auto all = sets();
-    if (all.empty()) return;
-    const ReplicaSet& to = sim_.pick(all);
+    const auto history = sets();
+    if (history.empty()) return;
+    const ReplicaSet& to = sim_.pick(history);
     edit("undo to " + to.metadata().name(), [&](Deployment& object) {
       *object.mutable_spec()->mutable_template_() = to.spec().template_();
       object.mutable_spec()->mutable_template_()->mutable_metadata()->mutable_labels()->erase(kHashLabel);
@@ -195,7 +159,7 @@ class World {
            [&](Deployment& object) { object.mutable_spec()->set_replicas(replicas); });
     });
     sim_.actor("set image", 0.5,
-               [this] { set_image(sim_.chance(0.2) ? kBroken : "v" + std::to_string(1 + sim_.below(5))); });
+               [this] { roll_out(sim_.chance(0.2) ? kBroken : "v" + std::to_string(1 + sim_.below(5))); });
     sim_.actor("undo", 0.2, [this] { undo(); });
     sim_.actor("pause or resume", 0.2, [this] {
       edit("pause or resume", [](Deployment& object) { object.mutable_spec()->set_paused(!object.spec().paused()); });
@@ -204,7 +168,7 @@ class World {
       sim_.actor("limits", 0.1, [this] { edit("limits", [this](Deployment& object) { set_limits(object); }); });
     }
     sim_.before_calm([this] {
-      set_image(sim_.chance(0.2) ? kBrokenAtLast : "v" + std::to_string(1 + sim_.below(5)));
+      roll_out(sim_.chance(0.2) ? kBrokenAtLast : "v" + std::to_string(1 + sim_.below(5)));
       edit("resume", [](Deployment& object) { object.mutable_spec()->set_paused(false); });
     });
   }
@@ -214,7 +178,7 @@ class World {
   void checks() {
     sim_.invariant("no more than replicas and surge", [this] { return check_ceiling(); });
     // Of two ready pods a set may keep the one that is not available yet: on which node it is counts for more.
-    if (!accidents_ && !recreate_ && web().spec().minreadyseconds() == 0) {
+    if (!options_.accidents && !recreate_ && stored().spec().minreadyseconds() == 0) {
       sim_.invariant("no fewer available than promised", [this] { return check_floor(); });
     }
     if (recreate_) {
@@ -229,14 +193,14 @@ class World {
   std::string check_ceiling() {
     const int32_t sum = possible();
     if (sum > ceiling_) return std::to_string(sum) + " pods where " + std::to_string(ceiling_) + " may be";
-    ceiling_ = std::max(ceiling_of(web()), sum);
+    ceiling_ = std::max(ceiling_of(stored()), sum);
     return "";
   }
   std::string check_floor() {
-    const int32_t least = floor_of(web());
+    const int32_t least = floor_of(stored());
     const int32_t count = available();
     // Scaling and lower limits in the middle of a rollout are shared out by proportion, whoever is available.
-    if (scaling_is_due() || possible() > ceiling_of(web())) reached_ = false;
+    if (scaling_is_due() || possible() > ceiling_of(stored())) reached_ = false;
     if (reached_ && count < least) {
       return std::to_string(count) + " pods are available where " + std::to_string(least) + " must be";
     }
@@ -263,17 +227,17 @@ class World {
   }
 
   std::string check_pods_at_rest() {
-    const Deployment object = web();
+    const Deployment object = stored();
     const int32_t wanted = object.spec().replicas();
     const auto pods = cluster_.active_pods();
     if (is_broken(object) && wanted > 0) {
-      if (!accidents_ && !recreate_ && reached_ && available() < floor_of(object))
+      if (!options_.accidents && !recreate_ && reached_ && available() < floor_of(object))
         return "a broken image took the others";
       return "";
     }
     if (static_cast<int32_t>(pods.size()) != wanted) return std::to_string(pods.size()) + " pods";
     for (const kube::Pod& pod : pods) {
-      if (pod.spec().containers(0).image() != image_of(object)) return "a pod of " + pod.spec().containers(0).image();
+      if (image_of(pod) != image_of(object)) return "a pod of " + image_of(pod);
       if (!kube::is_ready(pod)) return "a pod that is not ready";
     }
     for (const ReplicaSet& set : sets()) {
@@ -285,7 +249,7 @@ class World {
     return "";
   }
   std::string check_status_at_rest() {
-    const Deployment object = web();
+    const Deployment object = stored();
     const auto& status = object.status();
     if (status.observedgeneration() != object.metadata().generation()) return "the generation is not observed";
     std::string progressing;
@@ -303,7 +267,7 @@ class World {
     return "";
   }
   std::string check_history_at_rest() {
-    const Deployment object = web();
+    const Deployment object = stored();
     int64_t highest = 0, newest = 0;
     int32_t old = 0;
     for (const ReplicaSet& set : sets()) {
@@ -321,18 +285,12 @@ class World {
     return "";
   }
 
-  testing::Simulation sim_;
-  bool accidents_;
   bool recreate_;
-  testing::SimulatedCluster cluster_;
   int32_t ceiling_ = 0;
   bool reached_ = false;
 };
 
-TEST(DeploymentSimulation, Seeds) {
-  const auto wrong = testing::run_seeds("deployments", [](uint64_t seed) { return World(seed).run(); });
-  EXPECT_TRUE(wrong.empty()) << wrong;
-}
+ORLOP_SIMULATION(DeploymentSimulation, World, "deployments")
 
 }  // namespace
 }  // namespace orlop::workload

@@ -1,6 +1,5 @@
 // Jobs in a storm: pods that end, fail and are deleted, users who suspend and resume, faults of every kind.
-#include "orlop/testing/simulated_cluster.hpp"
-#include "orlop/testing/simulation.hpp"
+#include "orlop/testing/simulated_world.hpp"
 #include "plugins/controllers-workload/job/job.hpp"
 #include "plugins/controllers-workload/job/orphans.hpp"
 
@@ -17,39 +16,32 @@
 namespace orlop::workload {
 namespace {
 
-constexpr char kJobs[] = "jobs.batch";
-
-class World {
+class World final : public testing::SimulatedWorld<Job> {
  public:
-  explicit World(uint64_t seed) : sim_(seed), deleted_(seed % 10 == 0), cluster_(sim_, cluster_options(seed % 3 != 0)) {
-    cluster_.owner_kinds = {kJobs};
-    sim_.controller("job", [](Host host) { return std::make_unique<JobController>(host, 1); });
-    sim_.controller("orphans", [](Host host) { return std::make_unique<JobOrphanController>(host); });
-    (void)sim_.kernel().create(kJobs, first());
+  explicit World(uint64_t seed) : SimulatedWorld(seed, options(seed % 3 != 0)), deleted_(seed % 10 == 0) {
+    controller<JobController>("job", 1U);
+    controller<JobOrphanController>("orphans");
+    begin(first());
     users();
     checks();
     sim_.show([this] { return state(); });
   }
 
-  std::optional<std::string> run() { return sim_.run(200); }
-
  private:
-  static testing::SimulatedClusterOptions cluster_options(bool accidents) {
-    testing::SimulatedClusterOptions options;
-    options.pods_complete = 1;
+  static testing::SimulatedWorldOptions options(bool accidents) {
+    testing::SimulatedWorldOptions out{.name = "work", .steps = 200};
+    out.cluster.pods_complete = 1;
     if (accidents) {
-      options.pods_deleted = 0.3;
-      options.pods_fail = 0.4;
-      options.pods_unready = 0.2;
-      options.nodes_lost = 0.1;
+      out.cluster.pods_deleted = 0.3;
+      out.cluster.pods_fail = 0.4;
+      out.cluster.pods_unready = 0.2;
+      out.cluster.nodes_lost = 0.1;
     }
-    return options;
+    return out;
   }
 
   Job first() {
-    Job job;
-    job.mutable_metadata()->set_name("work");
-    job.mutable_metadata()->set_namespace_("default");
+    Job job = with_template();
     auto& spec = *job.mutable_spec();
     const bool indexed = sim_.chance(0.5);
     spec.set_completionmode(indexed ? "Indexed" : "NonIndexed");
@@ -65,19 +57,12 @@ class World {
     spec.set_podreplacementpolicy(sim_.chance(0.4) ? "Failed" : "TerminatingOrFailed");
     if (sim_.chance(0.2)) spec.set_activedeadlineseconds(static_cast<int64_t>(30 + sim_.below(300)));
     spec.set_suspend(sim_.chance(0.2));
-    (*spec.mutable_selector()->mutable_matchlabels())["job"] = "work";
-    (*spec.mutable_template_()->mutable_metadata()->mutable_labels())["job"] = "work";
     spec.mutable_template_()->mutable_spec()->set_restartpolicy("Never");
-    spec.mutable_template_()->mutable_spec()->add_containers()->set_name("c");
     return job;
   }
 
-  std::optional<Job> job() {
-    auto found = sim_.kernel().get<Job>(kJobs, "default", "work");
-    return found ? std::optional(*found) : std::nullopt;
-  }
   std::string state() {
-    const auto object = job();
+    const auto object = find();
     if (!object) return "no job";
     const auto& spec = object->spec();
     const auto& status = object->status();
@@ -97,11 +82,9 @@ class World {
   // ------------------------------------------------------------------------------------------ what happens
 
   void set_suspended(bool suspended) {
-    auto object = job();
+    const auto object = find();
     if (!object || object->spec().suspend() == suspended) return;
-    object->mutable_spec()->set_suspend(suspended);
-    sim_.note(suspended ? "user: suspend" : "user: resume");
-    (void)sim_.kernel().update(kJobs, *object);
+    edit(suspended ? "suspend" : "resume", [&](Job& job) { job.mutable_spec()->set_suspend(suspended); });
   }
   // A kubelet that ends a pod under deletion says how it ended before it lets it go.
   void end_terminating(bool all) {
@@ -118,13 +101,13 @@ class World {
     if (deleted_) {
       sim_.actor("delete the job", 0.1, [this] {
         sim_.note("user: delete the job");
-        (void)sim_.kernel().remove(kJobs, "default", "work");
+        (void)sim_.kernel().remove(kKind, "default", "work");
       });
     }
     sim_.world("kubelets end", [this] { end_terminating(true); });
     // The back-off of a job is longer than what counts as rest.
     sim_.world("patience", [this] {
-      const auto object = job();
+      const auto object = find();
       if (!object || finished_condition(*object) != nullptr || !cluster_.active_pods().empty()) return;
       sim_.kernel().advance(std::chrono::seconds(60));
       k8s::io::api::core::v1::ConfigMap tick;
@@ -147,7 +130,7 @@ class World {
   // What a user sees succeed, and what the job therefore has to count: pods with the finalizer that are not taken for
   // failed already.
   std::string note_successes() {
-    const auto object = job();
+    const auto object = find();
     if (!object) return "";
     const auto& failed = object->status().uncountedterminatedpods().failed();
     for (const kube::Pod& pod : cluster_.pods()) {
@@ -162,7 +145,7 @@ class World {
     return "";
   }
   std::string check_active() {
-    const auto object = job();
+    const auto object = find();
     if (!object) return "";
     std::set<int32_t> indexes;
     int32_t active = 0;
@@ -176,7 +159,7 @@ class World {
     return "";
   }
   std::string check_counts() {
-    const auto object = job();
+    const auto object = find();
     if (!object) return "";
     const auto& status = object->status();
     const auto counted = static_cast<size_t>(status.succeeded() + status.uncountedterminatedpods().succeeded_size());
@@ -200,7 +183,7 @@ class World {
       if (has_tracking_finalizer(pod)) return pod.metadata().name() + " still has the finalizer";
       if (kube::is_active(pod)) return pod.metadata().name() + " still runs";
     }
-    const auto object = job();
+    const auto object = find();
     if (!object) return "";
     const auto& status = object->status();
     if (finished_condition(*object) == nullptr) return "not finished: " + state();
@@ -217,9 +200,7 @@ class World {
     return status.succeeded() >= wanted ? "" : "complete with " + std::to_string(status.succeeded());
   }
 
-  testing::Simulation sim_;
   bool deleted_;
-  testing::SimulatedCluster cluster_;
   std::set<std::string> succeeded_;  // uids of pods, or indexes
   std::set<std::string> created_;    // uids of pods
   int32_t before_succeeded_ = 0;
@@ -227,10 +208,7 @@ class World {
   int ticks_ = 0;
 };
 
-TEST(JobSimulation, Seeds) {
-  const auto wrong = testing::run_seeds("jobs", [](uint64_t seed) { return World(seed).run(); });
-  EXPECT_TRUE(wrong.empty()) << wrong;
-}
+ORLOP_SIMULATION(JobSimulation, World, "jobs")
 
 }  // namespace
 }  // namespace orlop::workload

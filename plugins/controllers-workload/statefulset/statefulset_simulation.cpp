@@ -1,7 +1,6 @@
 // StatefulSets in a storm: users who scale, change, hold back and undo, pods that end, claims that are collected,
 // faults of every kind.
-#include "orlop/testing/simulated_cluster.hpp"
-#include "orlop/testing/simulation.hpp"
+#include "orlop/testing/simulated_world.hpp"
 #include "plugins/controllers-workload/revisions/revision.hpp"
 #include "plugins/controllers-workload/statefulset/retention.hpp"
 #include "plugins/controllers-workload/statefulset/statefulset.hpp"
@@ -19,60 +18,35 @@
 namespace orlop::workload {
 namespace {
 
-constexpr char kSets[] = "statefulsets.apps";
 constexpr char kClaims[] = "persistentvolumeclaims";
 constexpr char kRevisions[] = "controllerrevisions.apps";
 constexpr char kBroken[] = "broken";
 constexpr int32_t kHistory = 2;
 
-class World {
+class World final : public testing::SimulatedWorld<StatefulSet> {
  public:
   explicit World(uint64_t seed)
-      : sim_(seed),
-        accidents_(seed % 2 == 0),
+      : SimulatedWorld(seed, {.steps = 200, .accidents = seed % 2 == 0}),
         ordered_(seed % 3 != 0),
-        claims_(seed % 4 < 2),
-        cluster_(sim_, cluster_options(accidents_)) {
+        claims_(seed % 4 < 2) {
     cluster_.broken = [](const kube::Pod& pod) { return pod.spec().containers(0).image() == kBroken; };
-    cluster_.owner_kinds = {kSets};
-    sim_.controller("statefulset", [](Host host) { return std::make_unique<StatefulSetController>(host, 1); });
-    (void)sim_.kernel().create(kSets, first());
+    controller<StatefulSetController>("statefulset", 1U);
+    begin(first());
     before_ = look();
     users();
     checks();
     sim_.show([this] { return state(); });
   }
 
-  std::optional<std::string> run() { return sim_.run(200); }
-
  private:
-  static testing::SimulatedClusterOptions cluster_options(bool accidents) {
-    testing::SimulatedClusterOptions options;
-    if (accidents) {
-      options.pods_deleted = 0.5;
-      options.pods_fail = 0.5;
-      options.pods_unready = 0.5;
-      options.nodes_lost = 0.2;
-    }
-    return options;
-  }
-
   StatefulSet first() {
-    StatefulSet out;
-    out.mutable_metadata()->set_name("web");
-    out.mutable_metadata()->set_namespace_("default");
+    StatefulSet out = with_template();
     auto& spec = *out.mutable_spec();
     spec.set_replicas(static_cast<int32_t>(sim_.below(5)));
     spec.set_servicename("headless");
     spec.set_podmanagementpolicy(ordered_ ? "OrderedReady" : "Parallel");
     spec.set_revisionhistorylimit(kHistory);
     spec.set_minreadyseconds(sim_.chance(0.3) ? 5 : 0);
-    (*spec.mutable_selector()->mutable_matchlabels())["app"] = "web";
-    (*spec.mutable_template_()->mutable_metadata()->mutable_labels())["app"] = "web";
-    auto& container = *spec.mutable_template_()->mutable_spec()->add_containers();
-    container.set_name("web");
-    container.set_image("v1");
-    spec.mutable_template_()->mutable_spec()->set_restartpolicy("Always");
     set_strategy(spec);
     if (claims_) {
       spec.add_volumeclaimtemplates()->mutable_metadata()->set_name("data");
@@ -95,9 +69,6 @@ class World {
 
   // ------------------------------------------------------------------------------------------ what is there
 
-  StatefulSet web() { return *sim_.kernel().get<StatefulSet>(kSets, "default", "web"); }
-  static std::string image_of(const kube::Pod& pod) { return pod.spec().containers(0).image(); }
-  static std::string image_of(const StatefulSet& set) { return set.spec().template_().spec().containers(0).image(); }
   static int ordinal_in(const kube::Pod& pod) { return ordinal_of(pod.metadata().name(), "web"); }
   static int partition_of(const StatefulSet& set) { return set.spec().updatestrategy().rollingupdate().partition(); }
 
@@ -113,57 +84,44 @@ class World {
     }
   };
   Look look() {
-    Look out{web(), {}, sim_.now_s()};
+    Look out{stored(), {}, sim_.now_s()};
     for (kube::Pod& pod : cluster_.pods()) out.pods[ordinal_in(pod)] = std::move(pod);
     return out;
   }
 
   std::string state() {
-    const StatefulSet set = web();
+    const StatefulSet set = stored();
     std::string out = image_of(set) + " x" + std::to_string(set.spec().replicas()) + " from " +
                       std::to_string(first_ordinal(set)) + " " + set.spec().updatestrategy().type() + " " +
                       std::to_string(partition_of(set)) + " |";
     for (const auto& [ordinal, pod] : look().pods) {
-      out += " " + std::to_string(ordinal) + ":" + image_of(pod) + (kube::is_terminating(pod) ? "-" : "") +
-             (kube::is_terminal(pod) ? "!"
-              : kube::is_ready(pod)  ? "+"
-                                     : "?");
+      out += " " + std::to_string(ordinal) + ":" + image_of(pod) + mark_of(pod);
     }
     return out;
   }
 
   // ------------------------------------------------------------------------------------------ what users do
 
-  void edit(const std::string& what, const std::function<void(k8s::io::api::apps::v1::StatefulSetSpec&)>& change) {
-    StatefulSet set = web();
-    change(*set.mutable_spec());
-    sim_.note("user: " + what);
-    (void)sim_.kernel().update(kSets, set);
-  }
-  void set_image(const std::string& image) {
-    edit("image " + image,
-         [&](auto& spec) { spec.mutable_template_()->mutable_spec()->mutable_containers(0)->set_image(image); });
-  }
   std::string some_image() { return "v" + std::to_string(1 + sim_.below(5)); }
   void users() {
     sim_.actor("scale", 0.5, [this] {
       const auto replicas = static_cast<int32_t>(sim_.below(6));
-      edit("scale to " + std::to_string(replicas), [&](auto& spec) { spec.set_replicas(replicas); });
+      edit_spec("scale to " + std::to_string(replicas), [&](auto& spec) { spec.set_replicas(replicas); });
     });
     sim_.actor("set image", 0.4, [this] { set_image(sim_.chance(0.15) ? kBroken : some_image()); });
-    sim_.actor("strategy", 0.2, [this] { edit("strategy", [this](auto& spec) { set_strategy(spec); }); });
+    sim_.actor("strategy", 0.2, [this] { edit_spec("strategy", [this](auto& spec) { set_strategy(spec); }); });
     sim_.actor("undo", 0.2, [this] { undo(); });
     if (claims_) {
       sim_.actor("retention", 0.05, [this] {
-        edit("retention", [this](auto& spec) { set_retention(spec); });
+        edit_spec("retention", [this](auto& spec) { set_retention(spec); });
         retention_changed_ = true;
       });
       sim_.actor("claims are collected", 1, [this] { collect_claims(); });
     }
-    if (accidents_) {
+    if (options_.accidents) {
       sim_.actor("start", 0.1, [this] {
         const auto start = static_cast<int32_t>(sim_.below(3));
-        edit("start " + std::to_string(start), [&](auto& spec) { spec.mutable_ordinals()->set_start(start); });
+        edit_spec("start " + std::to_string(start), [&](auto& spec) { spec.mutable_ordinals()->set_start(start); });
       });
     }
     sim_.world("user", [this] {
@@ -173,14 +131,15 @@ class World {
     sim_.before_calm([this] {
       set_image(some_image());
       // Behind a partition pods come back as they were, broken ones too.
-      edit("no partition", [this](auto& spec) {
+      edit_spec("no partition", [this](auto& spec) {
         auto& strategy = *spec.mutable_updatestrategy();
         if (is_current_broken() && strategy.has_rollingupdate()) strategy.mutable_rollingupdate()->set_partition(0);
       });
     });
   }
   bool is_current_broken() {
-    const auto current = sim_.kernel().get<ControllerRevision>(kRevisions, "default", web().status().currentrevision());
+    const auto current =
+        sim_.kernel().get<ControllerRevision>(kRevisions, "default", stored().status().currentrevision());
     return current && current->data().raw().find(kBroken) != std::string::npos;
   }
   void undo() {
@@ -189,11 +148,11 @@ class World {
     const ControllerRevision& to = sim_.pick(revisions);
     const auto pod_template = template_of(to);
     if (!pod_template) return;
-    edit("undo to " + to.metadata().name(), [&](auto& spec) { *spec.mutable_template_() = *pod_template; });
+    edit_spec("undo to " + to.metadata().name(), [&](auto& spec) { *spec.mutable_template_() = *pod_template; });
   }
   // What the garbage collector does: a claim goes when all its owners are gone.
   void collect_claims() {
-    std::set<std::string> uids{web().metadata().uid()};
+    std::set<std::string> uids{stored().metadata().uid()};
     for (const kube::Pod& pod : cluster_.pods()) uids.insert(pod.metadata().uid());
     for (const Claim& claim : sim_.kernel().list<Claim>(kClaims, "default")) {
       const auto& owners = claim.metadata().ownerreferences();
@@ -230,9 +189,9 @@ class World {
       const auto was = before_.pods.find(ordinal);
       const bool is_new = was == before_.pods.end() || was->second.metadata().uid() != pod.metadata().uid();
       // What happens while a step is under way must not look like its fault.
-      if (wrong.empty() && is_new && !accidents_) wrong = check_made(ordinal, now);
+      if (wrong.empty() && is_new && !options_.accidents) wrong = check_made(ordinal, now);
       const bool goes = kube::is_terminating(pod) && !is_new && !kube::is_terminating(was->second);
-      if (wrong.empty() && goes && !accidents_ && !sim_.is_calm()) wrong = check_removed(ordinal, pod, now);
+      if (wrong.empty() && goes && !options_.accidents && !sim_.is_calm()) wrong = check_removed(ordinal, pod, now);
     }
     before_ = std::move(now);
     return wrong;
@@ -293,7 +252,7 @@ class World {
     return "";
   }
   std::string check_status_at_rest() {
-    const StatefulSet set = web();
+    const StatefulSet set = stored();
     const auto& status = set.status();
     const int32_t wanted = set.spec().replicas();
     int32_t updated = 0;
@@ -307,7 +266,7 @@ class World {
     return "";
   }
   std::string check_history_at_rest() {
-    const StatefulSet set = web();
+    const StatefulSet set = stored();
     std::set<std::string> live{set.status().currentrevision(), set.status().updaterevision()};
     for (const auto& pod : cluster_.pods()) live.insert(revision_of(pod));
     std::set<int64_t> numbers;
@@ -335,19 +294,13 @@ class World {
     return "";
   }
 
-  testing::Simulation sim_;
-  bool accidents_;
   bool ordered_;
   bool claims_;
-  testing::SimulatedCluster cluster_;
   Look before_;
   bool retention_changed_ = false;
 };
 
-TEST(StatefulSetSimulation, Seeds) {
-  const auto wrong = testing::run_seeds("statefulsets", [](uint64_t seed) { return World(seed).run(); });
-  EXPECT_TRUE(wrong.empty()) << wrong;
-}
+ORLOP_SIMULATION(StatefulSetSimulation, World, "statefulsets")
 
 }  // namespace
 }  // namespace orlop::workload
