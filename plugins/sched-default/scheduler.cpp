@@ -294,8 +294,12 @@ void Scheduler::note_node(Waiting& waiting, const VolumeWishes& wishes, const st
     write.set_value(serialize(claim));
     *request.add_writes() = std::move(write);
   }
-  // One that has changed meanwhile comes as a change of its own.
-  host_.commit(request, [](const Result<v1::CommitResult>&) {});
+  const std::string who = waiting.info.name_space + "/" + waiting.info.name;
+  host_.commit(request, [host = host_, who](const Result<v1::CommitResult>& result) {
+    // One that has changed meanwhile comes as a change of its own.
+    if (result || result.code() == Code::kConflict) return;
+    host.log_warn("the node of " + who + " cannot be noted on its claims: " + result.message());
+  });
   park(waiting, kVolumeRetryNs);
 }
 

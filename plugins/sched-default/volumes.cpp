@@ -3,6 +3,7 @@
 #include "orlop/kube/storage_v1.hpp"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 namespace orlop::sched {
@@ -105,9 +106,10 @@ bool is_reachable(const PersistentVolume& volume, const NodeInfo& node) {
 
 Result<VolumeWishes> read_volume_wishes(const Host& host, const PodInfo& pod, const ClusterState& state) {
   VolumeWishes out;
+  std::set<std::string> seen;  // several volumes of a pod may stand on one claim
   for (const auto& volume : pod.pod->spec().volumes()) {
     const auto name = storage::claim_name(*pod.pod, volume);
-    if (!name) continue;
+    if (!name || !seen.insert(*name).second) continue;
     ORLOP_TRY(read_claim(host, pod, *name, volume.volumesource().has_ephemeral(), state, out));
     if (!out.refusal.empty() || !out.each_node.empty()) return out;
   }

@@ -132,6 +132,20 @@ TEST_F(VolumesTest, TheNodeIsNotedAndThePodFollowsItsVolume) {
   EXPECT_EQ(node_of("p"), noted);
 }
 
+TEST_F(VolumesTest, OneClaimOfSeveralVolumesIsNotedOnce) {
+  add_class("late", true);
+  add_claim("late");
+  kube::Pod pod = make_pod("p");
+  for (const char* name : {"a", "b"}) {
+    auto& volume = *pod.mutable_spec()->add_volumes();
+    volume.set_name(name);
+    volume.mutable_volumesource()->mutable_persistentvolumeclaim()->set_claimname("c");
+  }
+  ASSERT_TRUE(kernel_.create("pods", pod));
+  settle();
+  EXPECT_NE(storage::annotation(claim(), storage::kSelectedNode), "");
+}
+
 TEST_F(VolumesTest, ANodeThatIsGoneIsNotedNoMore) {
   add_class("late", true);
   add_claim("late");
