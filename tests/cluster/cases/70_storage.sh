@@ -169,3 +169,69 @@ END
   claim_is data-db-0 Bound || fail "the claim went with its set"
   claims_gone
 }
+
+# A volume of the pod's own, a path below a claim, a claim that may only be read, and one that takes one pod.
+test_each_volume_of_a_pod_is_as_it_says() {
+  must "$k" apply -f - < <(claim_manifest shared 1Mi ReadWriteOnce)
+  must "$k" apply -f - < <(claim_manifest once 1Mi ReadWriteOncePod)
+  cat >"$work/uses.yaml" <<END
+apiVersion: v1
+kind: Pod
+metadata: {name: uses}
+spec:
+  terminationGracePeriodSeconds: 1
+  securityContext: {fsGroup: 4321}
+  containers:
+  - name: nginx
+    image: nginx
+    volumeMounts:
+    - {name: own, mountPath: /own}
+    - {name: shared, mountPath: /below, subPath: a/b}
+    - {name: read, mountPath: /read}
+    - {name: once, mountPath: /once}
+  volumes:
+  - {name: shared, persistentVolumeClaim: {claimName: shared}}
+  - {name: read, persistentVolumeClaim: {claimName: shared, readOnly: true}}
+  - {name: once, persistentVolumeClaim: {claimName: once}}
+  - name: own
+    ephemeral:
+      volumeClaimTemplate: {spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Mi}}}}
+END
+  must "$k" apply -f "$work/uses.yaml"
+  within 60 pod_ready uses
+  claim_is uses-own Bound || fail "the pod has no claim of its own"
+  must "$k" exec uses -- sh -c 'echo x > /own/file && echo deep > /below/file'
+  within 10 reads uses /read/a/b/file deep
+  must_fail "$k" exec uses -- sh -c 'echo y > /read/file'
+  must "$k" exec uses -- stat -c %g /own
+  says 4321
+  must "$k" apply -f - < <(pod_with_claim second once)
+  within 20 told_of second "node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode"
+  must "$k" delete pod uses
+  within 60 pod_ready second
+  within 30 gone pvc uses-own
+  claims_gone
+}
+
+# Killed in the middle of provisioning and of deletion: the claim comes to its pod, and no folder is left.
+test_killed_storage_leaves_nothing_half() {
+  local round plugin
+  for round in $(seq "${ORLOP_TEST_KILLS:-4}"); do
+    must "$k" apply -f - < <(claim_manifest "k$round" 1Mi ReadWriteOnce)
+    must "$k" apply -f - < <(pod_with_claim "k$round" "k$round")
+    sleep "0.0$((RANDOM % 90 + 10))"
+    for plugin in storage-local node-agent; do kill -9 "$(plugin_host_pid $plugin)"; done
+    [ $((round % 2)) = 0 ] || { daemon_kill 9; daemon_start; within 20 ready; }
+    within 60 pod_ready "k$round"
+    "$k" delete pvc "k$round" --wait=false >/dev/null
+    "$k" delete pod "k$round" --wait=false >/dev/null
+    sleep "0.0$((RANDOM % 90 + 10))"
+    within 20 plugin_runs storage-local
+    for plugin in storage-local node-agent; do kill -9 "$(plugin_host_pid $plugin)"; done
+    [ $((round % 2)) = 1 ] || { daemon_kill 9; daemon_start; within 20 ready; }
+    within 60 gone pod "k$round"
+    within 60 gone pvc "k$round"
+  done
+  within 60 no_volumes
+}
+no_volumes() { [ -z "$("$k" get pv -o name)" ] && [ -z "$(ls -A "$work/data/plugins/storage-local/volumes")" ]; }
