@@ -9,10 +9,10 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/ssl.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/core/buffers_to_string.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
-#include <boost/beast/websocket.hpp>
-#include <boost/beast/websocket/ssl.hpp>
 #include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/x509_vfy.h>
@@ -344,68 +344,72 @@ Result<Response> HttpClient::stream(std::string_view method, std::string_view ta
 namespace {
 
 // One session on one io_context, run by the calling thread alone; both directions wait at once.
-class WebSocketRun {
+class StreamRun {
  public:
-  WebSocketRun(const Connector::Parts& parts, const WebSocketSession& session)
-      : parts_(parts), session_(session), socket_(io_, parts.context), input_(io_), signals_(io_) {}
+  StreamRun(const Connector::Parts& parts, const StreamSession& session)
+      : parts_(parts),
+        session_(session),
+        streams_(session.channels),
+        tls_(io_, parts.context),
+        input_(io_),
+        signals_(io_) {}
 
-  ~WebSocketRun() {
+  ~StreamRun() {
     // The descriptor is the process's own; only asio's hold on it ends, and its flags come back.
     if (input_.is_open()) input_.release();
     if (input_flags_ >= 0) ::fcntl(session_.input_fd, F_SETFL, input_flags_);
   }
 
   Result<Response> run() {
-    auto& tls = socket_.next_layer();
-    ORLOP_TRY(connect_socket(parts_, io_, tls.next_layer()));
-    ORLOP_TRY(shake_hands(parts_, tls));
-    socket_.set_option(beast::websocket::stream_base::decorator([this](beast::websocket::request_type& request) {
-      request.set(http::field::user_agent, kAgent);
-      if (!parts_.authorization.empty()) request.set(http::field::authorization, parts_.authorization);
-      std::string offered;
-      for (const auto& protocol : session_.protocols) offered += (offered.empty() ? "" : ", ") + protocol;
-      request.set(http::field::sec_websocket_protocol, offered);
-    }));
-    beast::websocket::response_type answer;
-    error_code error;
-    socket_.handshake(answer, host_port_of(parts_), parts_.prefix + session_.target, error);
-    auto response = take_head(answer.base());
-    if (error) {
-      if (response.status == 0) {
-        return {Code::kUnavailable, "Unable to connect to the server: " + error.message()};
-      }
-      response.body = std::move(answer.body());
-      return response;
-    }
-    socket_.binary(true);
-    // One message, one frame: a server that reads frames by hand takes each for a message of its own.
-    socket_.auto_fragment(false);
-    const std::string chosen(answer[http::field::sec_websocket_protocol]);
-    for (auto& frame : session_.on_open(chosen)) send(std::move(frame));
-    start_input();
-    if (session_.watch_window) {
+    ORLOP_TRY(connect_socket(parts_, io_, tls_.next_layer()));
+    ORLOP_TRY(shake_hands(parts_, tls_));
+    ORLOP_ASSIGN(auto response, upgrade());
+    if (response.status != 101) return response;
+    send(streams_.open());
+    session_.on_open();
+    if (session_.on_window) {
+      error_code error;
+      send(streams_.data(Channel::kWindow, session_.on_window()));
       signals_.add(SIGWINCH, error);
       wait_window();
     }
-    read();
-    io_.run();
+    start_input();
+    // What came with the answer's head.
+    const std::string early = beast::buffers_to_string(buffer_.data());
+    if (take(early)) {
+      read();
+      io_.run();
+    }
     if (!failure_.empty()) return {Code::kUnavailable, "error: error reading from the stream: " + failure_};
-    response.status = 101;
     return response;
   }
 
  private:
+  Result<Response> upgrade() {
+    error_code error;
+    auto request = make_request(
+        parts_, "POST", session_.target,
+        {{"Connection", "Upgrade"}, {"Upgrade", "SPDY/3.1"}, {"X-Stream-Protocol-Version", "v4.channel.k8s.io"}}, {});
+    http::write(tls_, request, error);
+    http::response_parser<http::string_body> parser;
+    if (!error) http::read_header(tls_, buffer_, parser, error);
+    if (!error && parser.get().result() != http::status::switching_protocols) http::read(tls_, buffer_, parser, error);
+    if (error) return Status(Code::kUnavailable, "Unable to connect to the server: " + error.message());
+    auto response = take_head(parser.get().base());
+    response.body = std::move(parser.get().body());
+    return response;
+  }
+
+  // False: it is over.
+  bool take(std::string_view bytes) {
+    send(streams_.receive(bytes, session_.on_data));
+    return !streams_.is_over();
+  }
+
   void read() {
-    socket_.async_read(buffer_, [this](const error_code& error, size_t) {
-      if (error) {
-        if (error != beast::websocket::error::closed) failure_ = error.message();
-        io_.stop();
-        return;
-      }
-      const auto data = buffer_.cdata();
-      const bool more = session_.on_message({static_cast<const char*>(data.data()), data.size()});
-      buffer_.consume(buffer_.size());
-      if (!more) {
+    tls_.async_read_some(asio::buffer(arrived_), [this](const error_code& error, size_t size) {
+      if (error && error != asio::error::eof && error != ssl::error::stream_truncated) failure_ = error.message();
+      if (!take({arrived_, size}) || error) {
         io_.stop();
         return;
       }
@@ -420,7 +424,7 @@ class WebSocketRun {
   }
 
   void write() {
-    socket_.async_write(asio::buffer(queue_.front()), [this](const error_code& error, size_t) {
+    asio::async_write(tls_, asio::buffer(queue_.front()), [this](const error_code& error, size_t) {
       if (error) return;  // the reading side learns why
       queue_.pop_front();
       if (!queue_.empty()) {
@@ -443,8 +447,11 @@ class WebSocketRun {
   void read_input() {
     input_.async_read_some(asio::buffer(piece_), [this](const error_code& error, size_t size) {
       if (error && error != asio::error::eof) return;
-      send(session_.on_input({piece_, size}));
-      if (error) return;
+      if (error) {
+        send(streams_.end(Channel::kInput));
+        return;
+      }
+      send(streams_.data(Channel::kInput, {piece_, size}));
       // A fast producer waits for the wire instead of filling the memory.
       if (queue_.size() > 16) {
         input_waits_ = true;
@@ -457,19 +464,21 @@ class WebSocketRun {
   void wait_window() {
     signals_.async_wait([this](const error_code& error, int) {
       if (error) return;
-      send(session_.on_window());
+      send(streams_.data(Channel::kWindow, session_.on_window()));
       wait_window();
     });
   }
 
   const Connector::Parts& parts_;
-  const WebSocketSession& session_;
+  const StreamSession& session_;
+  SpdyStreams streams_;
   asio::io_context io_{1};
-  beast::websocket::stream<ssl::stream<tcp::socket>> socket_;
+  ssl::stream<tcp::socket> tls_;
   asio::posix::stream_descriptor input_;
   asio::signal_set signals_;
   beast::flat_buffer buffer_;
   std::deque<std::string> queue_;
+  char arrived_[32 * 1024] = {};
   char piece_[32 * 1024] = {};
   bool input_waits_ = false;
   int input_flags_ = -1;
@@ -478,11 +487,11 @@ class WebSocketRun {
 
 }  // namespace
 
-Result<Response> run_web_socket(const Connector& connector, const WebSocketSession& session) {
+Result<Response> run_streams(const Connector& connector, const StreamSession& session) {
   if (!connector.parts().tls) {
     return {Code::kBadRequest, "error: exec and attach need an https server; " + connector.url() + " is plain http"};
   }
-  WebSocketRun run(connector.parts(), session);
+  StreamRun run(connector.parts(), session);
   return run.run();
 }
 

@@ -1,4 +1,5 @@
-// HTTP/1.1 to the API server: one keep-alive connection (TLS or plain) with blocking requests, streams, and WebSockets.
+// HTTP/1.1 to the API server: one keep-alive connection (TLS or plain) with blocking requests, streams, and joined
+// streams.
 //
 // A Connector holds what connections share (parsed certificates, the TLS context, the standing headers) and may be used
 // by many threads at once; make one for a cluster. An HttpClient is one connection: one thread at a time, cheap to
@@ -12,6 +13,7 @@
 #pragma once
 
 #include "cli/client/kubeconfig.hpp"
+#include "cli/client/spdy.hpp"
 #include "orlop/result.hpp"
 
 #include <functional>
@@ -79,24 +81,22 @@ class HttpClient {
   std::unique_ptr<Connection> connection_;
 };
 
-// A WebSocket's two directions joined to this process, for exec and attach.
-struct WebSocketSession {
+// A container's streams joined to this process, for exec and attach.
+struct StreamSession {
   std::string target;
-  std::vector<std::string> protocols;  // offered, best first
-  int input_fd = -1;                   // read and given to on_input; -1: none
-  bool watch_window = false;           // on_window at each SIGWINCH
-  // Called once after the handshake with the protocol that the server chose; what it returns is sent.
-  std::function<std::vector<std::string>(const std::string& protocol)> on_open;
-  // The frame to send for what was read; an empty `bytes` is the input's end. An empty answer sends nothing.
-  std::function<std::string(std::string_view bytes)> on_input;
+  std::vector<Channel> channels;  // those that the target asks for, and kStatus
+  int input_fd = -1;              // read for kInput; -1: none
+  // Called once when the server has agreed.
+  std::function<void()> on_open;
+  // What to send on kWindow: after on_open and at each SIGWINCH. Null: nothing.
   std::function<std::string()> on_window;
-  // One message; false ends the session.
-  std::function<bool(std::string_view message)> on_message;
+  // What came on a stream.
+  std::function<void(Channel channel, std::string_view bytes)> on_data;
 };
 
-// Runs until the server closes or on_message returns false. The Response is the server's refusal when its status is not
+// Runs until the server has ended the streams it sends on. The Response is the server's refusal when its status is not
 // 101. Only for https servers.
-Result<Response> run_web_socket(const Connector& connector, const WebSocketSession& session);
+Result<Response> run_streams(const Connector& connector, const StreamSession& session);
 
 // The text of a URL over http or https with the system's certificates; follows redirects. kBadRequest: not a URL, or
 // the server's answer is no 200.

@@ -17,8 +17,7 @@ using client::list_of;
 using client::number_of;
 using client::text_of;
 
-enum Channel : char { kInput = 0, kOutput = 1, kErrors = 2, kStatus = 3, kWindow = 4 };
-constexpr char kEnd = static_cast<char>(255);
+using client::Channel;
 
 // The terminal passes every key on while this lives, and is as before afterwards.
 class RawTerminal {
@@ -41,11 +40,10 @@ class RawTerminal {
   std::optional<termios> before_;
 };
 
-std::string window_frame() {
+std::string window_size() {
   winsize size{};
-  if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return {};
-  return std::string(1, kWindow) + "{\"Width\":" + std::to_string(size.ws_col) +
-         ",\"Height\":" + std::to_string(size.ws_row) + "}";
+  if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0) return {};
+  return "{\"Width\":" + std::to_string(size.ws_col) + ",\"Height\":" + std::to_string(size.ws_row) + "}\n";
 }
 
 // What the Status of the error channel means for our exit code.
@@ -137,45 +135,26 @@ Outcome run_stream(Session& session, const ContainerStream& stream) {
   ORLOP_ASSIGN(const auto connector, session.connector());
   std::optional<RawTerminal> raw;
   std::string status;
-  bool v5 = false;
-  client::WebSocketSession socket;
-  socket.target = stream.target;
-  socket.protocols = {"v5.channel.k8s.io", "v4.channel.k8s.io"};
-  socket.input_fd = stream.input ? session.io.input_fd : -1;
-  socket.watch_window = stream.terminal;
-  socket.on_open = [&](const std::string& protocol) -> std::vector<std::string> {
-    v5 = protocol.starts_with("v5");
-    if (!stream.terminal) return {};
-    raw.emplace(session.io.input_fd);
-    return {window_frame()};
+  client::StreamSession streams;
+  streams.target = stream.target;
+  streams.channels = {Channel::kStatus, Channel::kOutput};
+  if (stream.input) streams.channels.push_back(Channel::kInput);
+  streams.channels.push_back(stream.terminal ? Channel::kWindow : Channel::kErrors);
+  streams.input_fd = stream.input ? session.io.input_fd : -1;
+  streams.on_open = [&] {
+    if (stream.terminal) raw.emplace(session.io.input_fd);
   };
-  socket.on_window = window_frame;
-  socket.on_input = [&](std::string_view bytes) -> std::string {
-    if (!bytes.empty()) return std::string(1, kInput).append(bytes);
-    // Only v5 can say that the input has ended.
-    return v5 ? std::string{kEnd, kInput} : std::string();
-  };
-  socket.on_message = [&](std::string_view message) {
-    if (message.empty()) return true;
-    const auto body = message.substr(1);
-    switch (message.front()) {
-      case kOutput:
-        session.io.out << body;
-        session.io.out.flush();
-        break;
-      case kErrors:
-        session.io.err << body;
-        session.io.err.flush();
-        break;
-      case kStatus:
-        status += body;
-        break;
-      default:
-        break;
+  if (stream.terminal) streams.on_window = window_size;
+  streams.on_data = [&](Channel channel, std::string_view bytes) {
+    if (channel == Channel::kStatus) {
+      status += bytes;
+      return;
     }
-    return true;
+    std::ostream& out = channel == Channel::kErrors ? session.io.err : session.io.out;
+    out << bytes;
+    out.flush();
   };
-  auto response = client::run_web_socket(*connector, socket);
+  auto response = client::run_streams(*connector, streams);
   raw.reset();
   if (!response.is_ok()) {
     if (status.empty()) return response.status();

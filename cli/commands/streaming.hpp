@@ -1,7 +1,4 @@
 // A container's input and output joined to this process: what exec, attach and run -it share.
-//
-// Specification: subprotocols v5.channel.k8s.io and v4.channel.k8s.io of remotecommand (a channel byte before each
-// message: 0 input, 1 output, 2 errors, 3 the end's Status, 4 the window's size, 255 a channel's end).
 #pragma once
 
 #include "cli/commands/session.hpp"

@@ -165,7 +165,7 @@ test_each_attach() {
   within 10 gone pod asker
 }
 
-test_attach_with_a_terminal() {
+test_each_attach_with_a_terminal() {
   timeout 60 script -qec "$k run -it --rm --restart=Never --image=busybox typist -- sh" /dev/null \
     < <(sleep 4; echo 'tty; echo done-$((40+2))'; sleep 2; echo exit; sleep 2) >"$work/out" 2>&1
   says done-42

@@ -291,3 +291,18 @@ END
   within 20 event_says sick 'Unhealthy: Readiness probe failed: HTTP probe failed with statuscode: 503'
   ! pod_ready sick || fail "a pod that answers 503 is ready"
 }
+
+test_each_exec_sees_the_end_of_its_input() {
+  must "$k" run pipe --image=busybox --restart=Never -- sleep 1000
+  within 20 pod_ready pipe
+  head -c 3000000 /dev/urandom >"$work/cargo"
+  must timeout 20 "$k" exec -i pipe -- sha256sum <"$work/cargo"
+  says "$(sha256sum <"$work/cargo" | cut -d ' ' -f 1)"
+  must timeout 20 "$k" exec -i pipe -- wc -c </dev/null
+  says 0
+  must timeout 20 "$k" exec pipe -- cat /bin/busybox
+  timeout 20 "$k" exec -i pipe -- sh -c 'cat; echo aside >&2; exit 7' <<<ahoy >"$work/out" 2>"$work/err"
+  [ $? = 7 ] || fail "its exit code is lost"
+  [ "$(cat "$work/out")" = ahoy ] || fail "its output: $(cat "$work/out")"
+  grep -qx aside "$work/err" || fail "its errors: $(cat "$work/err")"
+}
