@@ -1,5 +1,7 @@
 #include "plugins/controllers-workload/autoscaling/autoscaler.hpp"
 
+#include <algorithm>
+#include <map>
 #include <utility>
 
 #include <google/protobuf/util/message_differencer.h>
@@ -29,6 +31,35 @@ void set_condition(Autoscaler& autoscaler, std::string_view type, bool status, s
 
 std::string failed_scale(const std::string& why) {
   return "the HPA controller was unable to get the target's current scale: " + why;
+}
+
+std::string selector_text(const kube::LabelSelector& selector) {
+  std::map<std::string, std::string> terms;  // in the order of their keys
+  for (const auto& [key, value] : selector.matchlabels()) terms[key] = key + "=" + value;
+  for (const auto& each : selector.matchexpressions()) {
+    std::string text = each.operator_() == "DoesNotExist" ? "!" + each.key() : each.key();
+    if (each.values_size() > 0) {
+      std::vector<std::string> values(each.values().begin(), each.values().end());
+      std::sort(values.begin(), values.end());
+      text += each.operator_() == "In" ? " in (" : " notin (";
+      for (const std::string& value : values) text += (&value == &values.front() ? "" : ",") + value;
+      text += ')';
+    }
+    std::string& slot = terms[each.key()];
+    slot += (slot.empty() ? "" : ",") + text;
+  }
+  std::string out;
+  for (const auto& [key, text] : terms) out += (out.empty() ? "" : ",") + text;
+  return out;
+}
+
+std::string ambiguous(const kube::LabelSelector& selector, const kube::ObjectMeta& own,
+                      std::vector<std::string> names) {
+  names.push_back(own.name());
+  std::sort(names.begin(), names.end());
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : " ") + own.namespace_() + "/" + name;
+  return "pods by selector " + selector_text(selector) + " are controlled by multiple HPAs: [" + text + "]";
 }
 
 bool parse(std::string_view bytes, Autoscaler& out) {
@@ -156,6 +187,14 @@ std::optional<AutoscalerController::Decision> AutoscalerController::decide_by_me
   }
   auto world = read_world(host_, autoscaler.metadata().namespace_(), scale);
   if (!world) return fail(world.message());
+  const auto others = rivals(look, scale, world->pods);
+  if (!others) return fail(others.message());
+  if (!others->empty()) {
+    const std::string message = ambiguous(scale.selector, autoscaler.metadata(), *others);
+    warn(look, "AmbiguousSelector", message);
+    set_condition(autoscaler, "ScalingActive", false, "AmbiguousSelector", message, look.now_ns);
+    return fail(message);
+  }
   const MetricsAnswer answer = answer_metrics(options_.calculator, *world, autoscaler.spec());
   const MetricAnswer* first_failed = nullptr;
   for (const MetricAnswer& metric : answer.metrics) {
@@ -183,6 +222,29 @@ std::optional<AutoscalerController::Decision> AutoscalerController::decide_by_me
   decision.replicas = limited.replicas;
   decision.rescale = limited.replicas != scale.wanted;
   return decision;
+}
+
+// By what their targets select now, so that the first look after a start sees all of them.
+Result<std::vector<std::string>> AutoscalerController::rivals(const Look& look, const Scale& scale,
+                                                              const ScaledPods& pods) const {
+  std::vector<std::string> out;
+  if (pods.empty()) return out;
+  const auto& metadata = look.autoscaler.metadata();
+  ORLOP_ASSIGN(const auto all, autoscalers_.list(metadata.namespace_()));
+  for (const auto& other : all) {
+    if (other.object.metadata().uid() == metadata.uid()) continue;
+    const auto& reference = other.object.spec().scaletargetref();
+    const std::string_view resource = resource_of(reference.apiversion(), reference.kind());
+    if (resource.empty() || !has_scale(resource)) continue;
+    ORLOP_ASSIGN(const auto target, read_scale(host_, resource, metadata.namespace_(), reference.name()));
+    if (!target || kube::is_empty(target->selector)) continue;
+    const bool is_same = target->metadata.uid() == scale.metadata.uid();
+    const bool is_rival = is_same || std::any_of(pods.begin(), pods.end(), [&](const auto& pod) {
+                            return kube::matches(target->selector, pod.object.metadata().labels());
+                          });
+    if (is_rival) out.push_back(other.object.metadata().name());
+  }
+  return out;
 }
 
 // A target whose status alone has changed since it was read is scaled all the same.

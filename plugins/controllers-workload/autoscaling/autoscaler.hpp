@@ -60,6 +60,9 @@ class AutoscalerController final : public Reconciler {
   // Nothing: no decision can be made; the status says why.
   std::optional<Decision> decide(Look& look, const Scale& scale);
   std::optional<Decision> decide_by_metrics(Look& look, const Scale& scale);
+  // The other autoscalers of the namespace that scale pods of this target, too.
+  [[nodiscard]] Result<std::vector<std::string>> rivals(const Look& look, const Scale& scale,
+                                                        const ScaledPods& pods) const;
   bool rescale(Look& look, const Scale& scale, const Decision& decision);
   void warn(const Look& look, std::string_view reason, const std::string& message);
   Status write_status(const Autoscaler& autoscaler) const;

@@ -276,6 +276,24 @@ TEST_F(AutoscalerTest, ScalesByOneContainerAndByAverage) {
                         "container x not present in metrics for pod default/web-0"));
 }
 
+TEST_F(AutoscalerTest, TwoForTheSamePodsDoNotScale) {
+  make_deployment(1);
+  make_pods(0, 1, 200);
+  Autoscaler other = autoscaler_of(1, 5, 50);
+  other.mutable_metadata()->set_name("other");
+  ASSERT_TRUE(kernel_.create("horizontalpodautoscalers.autoscaling", other));
+  make(autoscaler_of(1, 5, 50));
+  EXPECT_EQ(replicas(), 1);
+  const std::string message = "pods by selector app=web are controlled by multiple HPAs: [default/other default/web]";
+  EXPECT_EQ(condition("ScalingActive"), "False AmbiguousSelector: " + message);
+  EXPECT_THAT(events(), Contains("AmbiguousSelector: " + message));
+  EXPECT_THAT(events(), Contains("FailedComputeMetricsReplicas: " + message));
+
+  ASSERT_TRUE(kernel_.remove("horizontalpodautoscalers.autoscaling", "default", "other"));
+  next();
+  EXPECT_EQ(replicas(), 4);
+}
+
 TEST_F(AutoscalerTest, FollowsItsBehavior) {
   make_deployment(8);
   make_pods(0, 8, 10);
