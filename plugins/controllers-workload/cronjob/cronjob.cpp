@@ -33,6 +33,18 @@ bool is_too_late(const CronJob& cron, int64_t scheduled_s, int64_t now_ns) {
   return late_ns / kSecondNs >= deadline_s && late_ns > deadline_s * kSecondNs;
 }
 
+k8s::io::api::core::v1::ObjectReference reference_to(const Stored<Job>& job) {
+  const auto& metadata = job.object.metadata();
+  k8s::io::api::core::v1::ObjectReference reference;
+  reference.set_kind("Job");
+  reference.set_apiversion("batch/v1");
+  reference.set_namespace_(metadata.namespace_());
+  reference.set_name(metadata.name());
+  reference.set_uid(metadata.uid());
+  reference.set_resourceversion(std::to_string(job.revision));
+  return reference;
+}
+
 bool is_complete(const Job& job) {
   return has_condition(job, kJobComplete);
 }
@@ -65,12 +77,32 @@ Result<Outcome> CronJobController::reconcile(const ObjectKey& key) {
     const auto* controller = kube::controller_of(job.object.metadata());
     return controller == nullptr || controller->uid() != cron.metadata().uid();
   });
+  recall(cron, jobs);
+  // The last trace of a job that has run may go only when the status says that it has.
+  if (cron.status().SerializeAsString() != before) {
+    ORLOP_ASSIGN(*stored, crons_.update_status(*stored));
+  }
+  const std::string noted = cron.status().SerializeAsString();
   clean_up(cron, jobs);
   ORLOP_TRY(note_jobs(cron, jobs));
   const auto next_ns = start_due(cron);
-  if (cron.status().SerializeAsString() != before) ORLOP_TRY(crons_.update_status(*stored).status());
+  if (cron.status().SerializeAsString() != noted) ORLOP_TRY(crons_.update_status(*stored).status());
   if (!next_ns) return next_ns.status();
   return Outcome{std::min(*next_ns, kLookAgainMaxNs)};
+}
+
+void CronJobController::recall(CronJob& cron, const Jobs& jobs) {
+  auto& status = *cron.mutable_status();
+  const int64_t last_s = status.has_lastscheduletime() ? status.lastscheduletime().seconds() : 0;
+  for (const Stored<Job>& job : jobs) {
+    const auto scheduled_s = scheduled_of(cron, job.object);
+    if (!scheduled_s || *scheduled_s <= last_s) continue;
+    if (*scheduled_s > status.lastscheduletime().seconds())
+      status.mutable_lastscheduletime()->set_seconds(*scheduled_s);
+    const auto& metadata = job.object.metadata();
+    const bool runs = finished_condition(job.object) == nullptr && !metadata.has_deletiontimestamp();
+    if (runs && !is_active(cron, metadata.uid())) *status.add_active() = reference_to(job);
+  }
 }
 
 void CronJobController::clean_up(CronJob& cron, Jobs& jobs) {
@@ -228,16 +260,10 @@ Result<bool> CronJobController::create(CronJob& cron, int64_t scheduled_s) {
   } else {
     events_.about(cron, EventType::kNormal, "SuccessfulCreate", "Created job " + made->object.metadata().name());
   }
-  const auto& metadata = made->object.metadata();
   auto& status = *cron.mutable_status();
   // A finished one would be taken off the list again, and told of, in the next pass.
   auto& reference = *status.add_active();
-  reference.set_kind("Job");
-  reference.set_apiversion("batch/v1");
-  reference.set_namespace_(metadata.namespace_());
-  reference.set_name(metadata.name());
-  reference.set_uid(metadata.uid());
-  reference.set_resourceversion(std::to_string(made->revision));
+  reference = reference_to(*made);
   status.mutable_lastscheduletime()->set_seconds(scheduled_s);
   return true;
 }

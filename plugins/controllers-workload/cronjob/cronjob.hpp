@@ -33,6 +33,8 @@ class CronJobController final : public Reconciler {
   using Job = k8s::io::api::batch::v1::Job;
   using Jobs = std::vector<Stored<Job>>;
 
+  // What an earlier pass made and could not note: it counts as started, and as active while it runs.
+  static void recall(CronJob& cron, const Jobs& jobs);
   // Removes the oldest finished jobs beyond the limits of its history.
   void clean_up(CronJob& cron, Jobs& jobs);
   void remove_oldest(CronJob& cron, std::vector<const Job*> jobs, int32_t kept);

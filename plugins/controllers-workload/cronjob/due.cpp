@@ -3,6 +3,7 @@
 #include "plugins/controllers-workload/owned_pods.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <cstdio>
 
 namespace orlop::workload {
@@ -88,6 +89,17 @@ Result<k8s::io::api::batch::v1::Job> job_at(const CronJob& job, int64_t schedule
   *metadata.add_ownerreferences() = controller_reference(job);
   *out.mutable_spec() = source.spec();
   return out;
+}
+
+std::optional<int64_t> scheduled_of(const CronJob& job, const k8s::io::api::batch::v1::Job& made) {
+  const std::string& name = made.metadata().name();
+  const std::string start = job.metadata().name() + "-";
+  if (!name.starts_with(start) || !made.metadata().annotations().contains(kScheduledAnnotation)) return std::nullopt;
+  int64_t minutes = 0;
+  const char* end = name.data() + name.size();
+  const auto [rest, error] = std::from_chars(name.data() + start.size(), end, minutes);
+  if (error != std::errc() || rest != end) return std::nullopt;
+  return minutes * 60;
 }
 
 std::string rfc1123(int64_t unix_s) {

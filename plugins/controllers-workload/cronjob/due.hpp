@@ -37,6 +37,9 @@ std::string job_name_at(const CronJob& job, int64_t scheduled_s);
 // The Job for a scheduled time. kInvalid: the time zone is unknown.
 Result<k8s::io::api::batch::v1::Job> job_at(const CronJob& job, int64_t scheduled_s);
 
+// The scheduled time that a Job of job_at() was made for; nothing: its name or annotation says that it is no such Job.
+std::optional<int64_t> scheduled_of(const CronJob& job, const k8s::io::api::batch::v1::Job& made);
+
 // "Tue, 14 Nov 2023 22:13:00 +0000".
 std::string rfc1123(int64_t unix_s);
 
