@@ -1,5 +1,6 @@
 #include "plugins/node-agent/pod_status.hpp"
 
+#include "plugins/node-agent/cgroups/qos.hpp"
 #include "plugins/node-agent/ephemeral.hpp"
 
 #include <algorithm>
@@ -233,26 +234,6 @@ void fill_conditions(const StatusInputs& inputs, bool init_done, PodStatus& stat
   if (kube::find_condition(pod, "PodScheduled") == nullptr) set("PodScheduled", {true, "", ""});
 }
 
-std::string qos_class(const kube::Pod& pod) {
-  bool any = false, guaranteed = true;
-  const auto look = [&](const Container& container) {
-    const auto& resources = container.resources();
-    any = any || !resources.requests().empty() || !resources.limits().empty();
-    for (const char* name : {"cpu", "memory"}) {
-      const auto limit = resources.limits().find(name);
-      const auto request = resources.requests().find(name);
-      if (limit == resources.limits().end() ||
-          (request != resources.requests().end() && request->second.string() != limit->second.string())) {
-        guaranteed = false;
-      }
-    }
-  };
-  for (const Container& container : pod.spec().containers()) look(container);
-  for (const Container& container : pod.spec().initcontainers()) look(container);
-  if (!any) return "BestEffort";
-  return guaranteed ? "Guaranteed" : "Burstable";
-}
-
 void fill_addresses(const StatusInputs& inputs, PodStatus& status) {
   status.set_hostip(inputs.host_ip);
   status.clear_hostips();
@@ -329,7 +310,7 @@ PodStatus make_status(const StatusInputs& inputs) {
   status.set_phase(phase_of(inputs, status, init_done));
   if (inputs.ending != nullptr) fill_ending(inputs, status);
   if (!status.has_starttime()) status.mutable_starttime()->set_seconds(inputs.now_s);
-  if (status.qosclass().empty()) status.set_qosclass(qos_class(pod));
+  if (status.qosclass().empty()) status.set_qosclass(name_of(qos_of(pod)));
   fill_addresses(inputs, status);
   fill_conditions(inputs, init_done, status);
   return status;
