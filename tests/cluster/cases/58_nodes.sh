@@ -306,3 +306,19 @@ test_each_exec_sees_the_end_of_its_input() {
   [ "$(cat "$work/out")" = ahoy ] || fail "its output: $(cat "$work/out")"
   grep -qx aside "$work/err" || fail "its errors: $(cat "$work/err")"
 }
+
+# A real server, run from the machine's own files.
+test_grpc_probe() {
+  [ -x "$build/bin/orlop_grpc_health" ] || return 0
+  local name
+  for name in well sick unknown; do
+    pod_of "$name" "{terminationGracePeriodSeconds: 0, volumes: [{name: host, hostPath: {path: /}}], containers: [{name: c, image: busybox,
+      command: [chroot, /host, $build/bin/orlop_grpc_health, '5000'], volumeMounts: [{name: host, mountPath: /host}],
+      readinessProbe: {grpc: {port: 5000, service: '${name/well/}'}, periodSeconds: 1}}]}"
+  done
+  wait_for 20 pod_ready well || fail "$("$k" logs well) $("$k" describe pod well | tail -n 12)"
+  within 20 event_says sick 'Unhealthy: Readiness probe failed: service unhealthy (responded with "NOT_SERVING")'
+  within 20 event_says unknown 'Unhealthy: Readiness probe failed: '
+  ! pod_ready sick || fail "what is not serving is ready"
+  ! pod_ready unknown || fail "a service that nobody knows is ready"
+}
