@@ -1,15 +1,10 @@
 // Jobs and CronJobs: what they become, and the words of each refusal.
 #include "orlop/kube/batch_v1.hpp"
-#include "orlop/kube/json.hpp"
-#include "orlop/kube/kinds.hpp"
-#include "orlop/kube/schema.hpp"
-#include "plugins/api-kubernetes/kinds/rules.hpp"
+#include "plugins/api-kubernetes/kinds/rules_fixture.hpp"
 
-#include <memory>
 #include <string>
 
 #include <gmock/gmock.h>
-#include <google/protobuf/message.h>
 #include <gtest/gtest.h>
 
 namespace orlop::apikube {
@@ -18,36 +13,8 @@ namespace {
 namespace batchv1 = k8s::io::api::batch::v1;
 using ::testing::HasSubstr;
 
-class PlainCluster : public ObjectReader {
- public:
-  Result<std::optional<std::string>> get(std::string_view kind, std::string_view, std::string_view) const override {
-    if (kind == "namespaces" || kind == "serviceaccounts") return std::optional<std::string>("");
-    return std::optional<std::string>();
-  }
-  Status list(std::string_view, std::string_view, const std::function<void(std::string_view)>&) const override {
-    return Status::ok();
-  }
-};
-
-class BatchRulesTest : public ::testing::Test {
+class BatchRulesTest : public RulesFixture {
  protected:
-  BatchRulesTest() {
-    auto rules = KindRules::make(
-        {}, cluster_, [] { return std::chrono::steady_clock::time_point(); }, [this] { return random_ += 104729; });
-    EXPECT_TRUE(rules.is_ok());
-    rules_ = std::move(*rules);
-  }
-  Result<Admitted> create(std::string_view kind_id, const std::string& json) {
-    AdmitRequest request;
-    request.kind = kube::find_storage(kind_id);
-    request.name_space = "default";
-    std::unique_ptr<google::protobuf::Message> message(
-        kube::prototype(*kube::find_message(request.kind->message))->New());
-    auto decoded = kube::from_json(json, *message);
-    EXPECT_TRUE(decoded.is_ok()) << decoded.message() << json;
-    request.value = message->SerializeAsString();
-    return rules_->admit(request);
-  }
   // `spec`: members beside the template.
   std::string job_refusal(const std::string& spec, const std::string& restart = "Never") {
     return create("jobs.batch", R"({"metadata":{"name":"j","namespace":"default","uid":"u-1"},"spec":{)" + spec +
@@ -61,10 +28,6 @@ class BatchRulesTest : public ::testing::Test {
                                         R"("containers":[{"name":"c","image":"i"}]}}}}}})")
         .message();
   }
-
-  PlainCluster cluster_;
-  uint64_t random_ = 1;
-  std::unique_ptr<KindRules> rules_;
 };
 
 TEST_F(BatchRulesTest, AJobSelectsByItsUid) {

@@ -1,16 +1,11 @@
 // ConfigMaps and Secrets, and what pods may do with them: the words of each refusal.
 #include "orlop/kube/core_v1.hpp"
-#include "orlop/kube/json.hpp"
-#include "orlop/kube/kinds.hpp"
-#include "orlop/kube/schema.hpp"
 #include "plugins/api-kubernetes/kinds/json_fault.hpp"
-#include "plugins/api-kubernetes/kinds/rules.hpp"
+#include "plugins/api-kubernetes/kinds/rules_fixture.hpp"
 
-#include <memory>
 #include <string>
 
 #include <gmock/gmock.h>
-#include <google/protobuf/message.h>
 #include <gtest/gtest.h>
 
 namespace orlop::apikube {
@@ -19,56 +14,11 @@ namespace {
 namespace corev1 = k8s::io::api::core::v1;
 using ::testing::HasSubstr;
 
-// A cluster where every namespace and service account exists.
-class PlainCluster : public ObjectReader {
- public:
-  Result<std::optional<std::string>> get(std::string_view kind, std::string_view, std::string_view) const override {
-    if (kind == "namespaces" || kind == "serviceaccounts") return std::optional<std::string>("");
-    return std::optional<std::string>();
-  }
-  Status list(std::string_view, std::string_view, const std::function<void(std::string_view)>&) const override {
-    return Status::ok();
-  }
-};
-
-class ConfigRulesTest : public ::testing::Test {
+class ConfigRulesTest : public RulesFixture {
  protected:
-  ConfigRulesTest() {
-    auto rules = KindRules::make(
-        {}, cluster_, [] { return std::chrono::steady_clock::time_point(); }, [this] { return random_ += 104729; });
-    EXPECT_TRUE(rules.is_ok());
-    rules_ = std::move(*rules);
-  }
-  AdmitRequest request(std::string_view kind_id, const std::string& json) {
-    AdmitRequest request;
-    request.kind = kube::find_storage(kind_id);
-    request.name_space = "default";
-    std::unique_ptr<google::protobuf::Message> message(
-        kube::prototype(*kube::find_message(request.kind->message))->New());
-    auto decoded = kube::from_json(json, *message);
-    EXPECT_TRUE(decoded.is_ok()) << decoded.message() << json;
-    request.value = message->SerializeAsString();
-    return request;
-  }
-  std::string refusal(std::string_view kind_id, const std::string& json) {
-    return rules_->admit(request(kind_id, json)).message();
-  }
-  // What is said to a change of the first into the second.
-  std::string change_refusal(std::string_view kind_id, const std::string& before, const std::string& after) {
-    auto stored = rules_->admit(request(kind_id, before));
-    EXPECT_TRUE(stored.is_ok()) << stored.message();
-    AdmitRequest change = request(kind_id, after);
-    change.operation = Operation::kUpdate;
-    change.current = stored->value;
-    return rules_->admit(change).message();
-  }
   std::string pod_refusal(const std::string& spec) {
     return refusal("pods", R"({"metadata":{"name":"p"},"spec":{)" + spec + "}}");
   }
-
-  PlainCluster cluster_;
-  uint64_t random_ = 1;
-  std::unique_ptr<KindRules> rules_;
 };
 
 std::string secret(const std::string& type, const std::string& data) {
