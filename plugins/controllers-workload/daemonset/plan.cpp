@@ -84,6 +84,9 @@ void plan_node(const Daemons& daemons, const std::string& node, const Fit& fit, 
   }
   if (!fit.may_stay) return;
   sort_oldest_first(running);
+  // Upstream the oldest stays whatever it does; one that serves is not given up for one that does not yet.
+  std::stable_partition(running.begin(), running.end(),
+                        [&](const kube::Pod* pod) { return is_available(daemons, *pod); });
   if (!surges) {
     for (size_t i = 1; i < running.size(); ++i) plan.remove.push_back(running[i]);
   } else if (running.empty()) {
