@@ -222,17 +222,26 @@ class World final : public testing::SimulatedWorld<StatefulSet> {
   // A pod goes because it is beyond the range, the last first; or because it is outdated, when all behind it are well.
   std::string check_removed(int ordinal, const kube::Pod& pod, const Look& now) {
     const std::string name = pod.metadata().name();
-    if (!in_range(now.set, ordinal) || !in_range(before_.set, ordinal)) {
-      if (ordered_ && now.pods.rbegin()->first > ordinal) return name + " went before the last";
-      return "";
+    const bool in_both = in_range(now.set, ordinal) && in_range(before_.set, ordinal);
+    if (in_both) return check_outdated(ordinal, pod, now, now.set, before_.set);
+    if (!ordered_ || now.pods.rbegin()->first <= ordinal) return "";
+    // The user may have changed the range a moment after an update had taken it.
+    const StatefulSet* const sets[] = {&now.set, &before_.set};
+    for (const StatefulSet* set : sets) {
+      if (in_range(*set, ordinal) && check_outdated(ordinal, pod, now, *set, *set).empty()) return "";
     }
-    const bool on_delete = now.set.spec().updatestrategy().type() == "OnDelete" &&
-                           before_.set.spec().updatestrategy().type() == "OnDelete";
+    return name + " went before the last";
+  }
+  std::string check_outdated(int ordinal, const kube::Pod& pod, const Look& now, const StatefulSet& a,
+                             const StatefulSet& b) {
+    const std::string name = pod.metadata().name();
+    const bool on_delete =
+        a.spec().updatestrategy().type() == "OnDelete" && b.spec().updatestrategy().type() == "OnDelete";
     if (on_delete) return name + " was removed though updates wait for its deletion";
-    if (image_of(pod) == image_of(now.set) && image_of(pod) == image_of(before_.set)) return name + " is not outdated";
-    const int index = ordinal - first_ordinal(now.set);
-    if (index < partition_of(now.set) && index < partition_of(before_.set)) return name + " is before the partition";
-    for (int higher = ordinal + 1; in_range(now.set, higher) && in_range(before_.set, higher); ++higher) {
+    if (image_of(pod) == image_of(a) && image_of(pod) == image_of(b)) return name + " is not outdated";
+    const int index = ordinal - first_ordinal(a);
+    if (index < partition_of(a) && index < partition_of(b)) return name + " is before the partition";
+    for (int higher = ordinal + 1; in_range(a, higher) && in_range(b, higher); ++higher) {
       if (!now.available(higher)) return name + " went while " + std::to_string(higher) + " is not available";
     }
     return "";
