@@ -41,7 +41,9 @@ plugins:
   - name: api-kubernetes
     config: {listen: "0.0.0.0:$port"}
   - name: node-agent
-    config: {container_log_size_max: 100Ki}
+    config: {container_log_size_max: 100Ki, cluster_dns: [10.96.0.10]}
+  - name: dns
+    hosted: isolated
 END
   "$root/tools/images/build" --output "$images" >"$work/images.log" 2>&1 || cat "$work/images.log"
   "$root/tools/images/registry" start --offline --state "$work/registry" --images "$images" --hosts "$work/etc/certs.d" \
