@@ -5,7 +5,7 @@ import signal
 import subprocess
 import time
 
-ISOLATED = ("runtime-containerd", "net-iptables", "node-agent")
+ISOLATED = ("runtime-containerd", "net-iptables", "storage-local", "node-agent", "dns")
 
 
 def kill_container(cluster, chance):

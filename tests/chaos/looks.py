@@ -7,6 +7,8 @@ import pathlib
 import re
 import subprocess
 
+import faults
+
 WANTED = {"web": 3, "db": 2, "watcher": 1}
 CONTAINERS = {"web": 1, "db": 2, "watcher": 1}
 POD_CGROUP = re.compile(r"^pod[0-9a-f-]{36}$")
@@ -72,7 +74,7 @@ def look_at_machine(cluster, found):
         yield f"{len(sandboxes)} sandboxes run for {count} pods"
     if len(running) - len(sandboxes) != containers:
         yield f"{len(running) - len(sandboxes)} containers run in place of {containers}"
-    for name, expected in (("containerd-shim-runc-v2", count), ("containerd", 1), ("orlopd", 1), ("orlop-host", 3)):
+    for name, expected in (("containerd-shim-runc-v2", count), ("containerd", 1), ("orlopd", 1), ("orlop-host", len(faults.ISOLATED))):
         have = len(cluster.pids(name))
         if have != expected:
             yield f"{have} processes {name} in place of {expected}"

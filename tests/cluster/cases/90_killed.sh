@@ -42,9 +42,11 @@ test_killed_orlopd_loses_nothing() {
   must api "/api/v1/namespaces/default/configmaps?labelSelector=killed%3D1" -X DELETE -f
 }
 
+isolated="runtime-containerd net-iptables storage-local node-agent dns"
+
 hosts_back() { # each isolated plugin has a process that is not in the list of the killed
   local plugin pid
-  for plugin in runtime-containerd net-iptables node-agent; do
+  for plugin in $isolated; do
     pid=$(plugin_host_pid $plugin)
     [ -n "$pid" ] && ! grep -qx "$pid" "$work/killed.pids" || return 1
   done
@@ -61,7 +63,7 @@ test_killed_plugins_come_back() {
   while api /api/v1/namespaces/default/pods -f -o /dev/null -w '%{http_code}\n'; do sleep 0.02; done >"$work/codes" 2>&1 &
   asked=$!
   for signal in 9 SEGV STOP; do
-    for plugin in runtime-containerd net-iptables node-agent; do
+    for plugin in $isolated; do
       within 10 plugin_runs $plugin
       pid=$(plugin_host_pid $plugin)
       echo "$pid" >>"$work/killed.pids"
