@@ -1,4 +1,4 @@
-// Deployment's rules in tables: the figures that Kubernetes' own tests of the same rules expect.
+// Deployment's rules in tables: the figures that follow from the rules as Kubernetes documents them.
 #include "plugins/controllers-workload/deployment/plan.hpp"
 
 #include <string>
