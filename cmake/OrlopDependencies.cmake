@@ -15,5 +15,7 @@ pkg_check_modules(LDNS REQUIRED IMPORTED_TARGET ldns)
 find_package(nng REQUIRED)
 find_package(benchmark REQUIRED)
 find_package(simdjson REQUIRED)
+# Optional: without it the tree is built without runtime-containerd. Asked once: pkg-config takes ten seconds over it.
+pkg_check_modules(GRPCPP IMPORTED_TARGET grpc++)
 
 # Asio and Beast are compiled once, in sdk/asio, not in each file that includes them.
