@@ -74,7 +74,8 @@ def look_at_machine(cluster, found):
         yield f"{len(sandboxes)} sandboxes run for {count} pods"
     if len(running) - len(sandboxes) != containers:
         yield f"{len(running) - len(sandboxes)} containers run in place of {containers}"
-    for name, expected in (("containerd-shim-runc-v2", count), ("containerd", 1), ("orlopd", 1), ("orlop-host", len(faults.ISOLATED))):
+    for name, expected in (("containerd-shim-runc-v2", count), ("containerd", 1), ("orlopd", 1),
+                           ("orlop-host", len(faults.ISOLATED))):
         have = len(cluster.pids(name))
         if have != expected:
             yield f"{have} processes {name} in place of {expected}"
