@@ -10,7 +10,7 @@ node_event() { "$k" get events -A --field-selector "reason=$1" -o 'jsonpath={.it
 agent_with() {
   [ -f "$work/orlop.yaml.usual" ] || cp "$work/orlop.yaml" "$work/orlop.yaml.usual"
   trap agent_as_usual EXIT
-  sed "s/config: {container_log_size_max: 100Ki}/config: {container_log_size_max: 100Ki, $1}/" "$work/orlop.yaml.usual" \
+  sed "s/config: {container_log_size_max: 100Ki/&, $1/" "$work/orlop.yaml.usual" \
     >"$work/orlop.yaml"
   grep -qF -- "$1" "$work/orlop.yaml" || fail "the configuration has no node-agent"
   daemon_again
