@@ -38,7 +38,7 @@ class FoldersTest : public ::testing::Test {
   }
   std::string data(const std::string& id) { return folder_ / "volumes/" + id + "/data"; }
 
-  TestFolder folder_;
+  TemporaryFolder folder_;
   NotedMounts mounts_;
   Folders folders_{{folder_ / "volumes", "n1"}, mounts_};
 };
@@ -135,7 +135,7 @@ TEST_F(FoldersTest, UnpublishingRemovesNothingThatIsNotItsOwn) {
 }
 
 TEST(DefaultClass, IsMadeOnceInTheLifeOfACluster) {
-  const TestFolder folder;
+  const TemporaryFolder folder;
   orlop::testing::FakeKernel kernel;
   ASSERT_TRUE(ensure_default_class(kernel.host(), "local", folder / "note"));
   const auto made = kernel.get<StorageClass>("storageclasses.storage.k8s.io", "", "local");
@@ -149,7 +149,7 @@ TEST(DefaultClass, IsMadeOnceInTheLifeOfACluster) {
 }
 
 TEST(DefaultClass, MayBeUnwanted) {
-  const TestFolder folder;
+  const TemporaryFolder folder;
   orlop::testing::FakeKernel kernel;
   ASSERT_TRUE(ensure_default_class(kernel.host(), "", folder / "note"));
   EXPECT_TRUE(kernel.list<StorageClass>("storageclasses.storage.k8s.io").empty());

@@ -20,7 +20,7 @@ std::unique_ptr<Mounts> own_mounts() {
 
 TEST(SystemMounts, ShowTheFolderAndOnlyThat) {
   const std::unique_ptr<Mounts> mounts = own_mounts();
-  const TestFolder folder;
+  const TemporaryFolder folder;
   for (const char* name : {"a", "b", "at"}) std::filesystem::create_directory(folder / name);
   std::ofstream(folder / "a/file") << "x";
   const OwnDescriptor a(::open((folder / "a").c_str(), O_RDONLY | O_DIRECTORY));

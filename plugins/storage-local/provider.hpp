@@ -51,7 +51,7 @@ class Provider final : public orlop::testing::StorageUnderTest {
   }
 
  private:
-  TestFolder folder_;
+  TemporaryFolder folder_;
   std::unique_ptr<Mounts> mounts_;
   orlop::testing::FakeKernel kernel_;
   std::unique_ptr<Folders> folders_;

@@ -1,11 +1,10 @@
 // What the tests of this folder share: a temporary folder, and mounts that are only noted.
 #pragma once
 
+#include "orlop/testing/temporary_folder.hpp"
 #include "plugins/storage-local/folders.hpp"
 #include "plugins/storage-local/service.hpp"
 
-#include <cstdlib>
-#include <filesystem>
 #include <map>
 #include <memory>
 #include <string>
@@ -15,24 +14,7 @@
 
 namespace orlop::local {
 
-class TestFolder {
- public:
-  TestFolder() {
-    char name[] = "/tmp/orlop-storage-XXXXXX";
-    path_ = ::mkdtemp(name);
-  }
-  ~TestFolder() {
-    std::error_code error;
-    std::filesystem::remove_all(path_, error);
-  }
-  TestFolder(const TestFolder&) = delete;
-  TestFolder& operator=(const TestFolder&) = delete;
-  std::string operator/(const std::string& inner) const { return path_ + "/" + inner; }
-  [[nodiscard]] const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
+using testing::TemporaryFolder;
 
 // Mounts nothing; knows a folder by its inode.
 class NotedMounts final : public Mounts {

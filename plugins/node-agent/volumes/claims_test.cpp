@@ -140,7 +140,7 @@ class ClaimsTest : public ::testing::Test {
       "error processing PVC default/c: ";
   static constexpr char kDriver[] = R"("csi":{"driver":"d","volumeHandle":"id","volumeAttributes":{"a":"b"}})";
 
-  TestFolder folder_;
+  TemporaryFolder folder_;
   testing::FakeKernel kernel_;
   FakeDriver driver_;
   FakeDriverNode node_;

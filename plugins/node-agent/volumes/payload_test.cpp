@@ -105,7 +105,7 @@ TEST_F(PayloadTest, TokensAreReadByWhoMust) {
 }
 
 TEST(AtomicWriter, ReadersSeeAllOfTheOldOrAllOfTheNew) {
-  const TestFolder folder;
+  const TemporaryFolder folder;
   const std::string volume = folder / "v";
   fs::create_directory(volume);
   EXPECT_FALSE(was_written(volume));
@@ -126,7 +126,7 @@ TEST(AtomicWriter, ReadersSeeAllOfTheOldOrAllOfTheNew) {
 }
 
 TEST(AtomicWriter, TheGroupMayReadAndNotWrite) {
-  const TestFolder folder;
+  const TemporaryFolder folder;
   const std::string volume = folder / "v";
   fs::create_directory(volume);
   ASSERT_TRUE(write_atomically(volume, {{"a", {"1", 0600, {}}}},
@@ -137,7 +137,7 @@ TEST(AtomicWriter, TheGroupMayReadAndNotWrite) {
 }
 
 TEST(Ownership, OfTheWholeTreeUnlessTheRootMatches) {
-  const TestFolder folder;
+  const TemporaryFolder folder;
   const std::string volume = folder / "v";
   fs::create_directories(volume + "/d");
   std::ofstream(volume + "/d/f") << "x";

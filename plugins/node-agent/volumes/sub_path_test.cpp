@@ -27,7 +27,7 @@ class SubPathTest : public ::testing::Test {
     fs::create_directory_symlink("../outside", root_ + "/relative");
     fs::create_directory_symlink("inner", root_ + "/good");
   }
-  TestFolder folder_;
+  TemporaryFolder folder_;
   std::string root_ = folder_ / "volume", outside_ = folder_ / "outside";
   NotingMounter mounter_;
 };

@@ -3,9 +3,9 @@
 
 #include "orlop/kube/json.hpp"
 #include "orlop/pods.hpp"
+#include "orlop/testing/temporary_folder.hpp"
 #include "plugins/node-agent/volumes/mounter.hpp"
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -16,23 +16,7 @@
 
 namespace orlop::agent {
 
-class TestFolder {
- public:
-  TestFolder() {
-    char name[] = "/tmp/orlop-volumes-XXXXXX";
-    path_ = ::mkdtemp(name);
-  }
-  ~TestFolder() {
-    std::error_code error;
-    std::filesystem::remove_all(path_, error);
-  }
-  TestFolder(const TestFolder&) = delete;
-  TestFolder& operator=(const TestFolder&) = delete;
-  std::string operator/(const std::string& inner) const { return path_ + "/" + inner; }
-
- private:
-  std::string path_;
-};
+using testing::TemporaryFolder;
 
 // Mounts nothing; tells what it was asked.
 class NotingMounter final : public Mounter {

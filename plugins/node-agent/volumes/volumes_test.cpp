@@ -70,7 +70,7 @@ class VolumesTest : public ::testing::Test {
     return names(volumes_->object_changed({is_secret, "default", name}));
   }
 
-  TestFolder folder_;
+  TemporaryFolder folder_;
   testing::FakeKernel kernel_;
   AgentConfig config_;
   Machine machine_;
@@ -235,7 +235,7 @@ TEST(EmptyDir, IsNoLargerThanThePodMayBe) {
 }
 
 TEST(EmptyDir, OfHugePages) {
-  const TestFolder folder;
+  const TemporaryFolder folder;
   NotingMounter mounter;
   core::EmptyDirVolumeSource source;
   source.set_medium("HugePages");
@@ -248,7 +248,7 @@ TEST(EmptyDir, OfHugePages) {
 }
 
 TEST(HostPath, IsWhatItsTypeSays) {
-  const TestFolder folder;
+  const TemporaryFolder folder;
   core::HostPathVolumeSource source;
   const auto check = [&](const std::string& path, const std::string& type) {
     source.set_path(path);
